@@ -1,0 +1,1 @@
+"""Full history, exact time travel and git-like operations for SQLAlchemy tables."""

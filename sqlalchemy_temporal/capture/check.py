@@ -1,0 +1,125 @@
+"""Ask a database whether the changes of a table are being recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, select, text
+
+from sqlalchemy_temporal.ddl.postgresql.table import STAMP_TRIGGER, TRIGGERS
+from sqlalchemy_temporal.ddl.spec import TableSpec
+from sqlalchemy_temporal.errors import MissingTriggerError, NotInstalledError, SchemaDriftError
+from sqlalchemy_temporal.naming import INFO_KEY
+from sqlalchemy_temporal.schema import history_table, options_of, recorded_columns, system_tables
+
+_TRIGGERS = text(
+    """
+    SELECT t.tgname AS name, t.tgenabled::text AS enabled,
+           obj_description(t.oid, 'pg_trigger') AS comment
+    FROM pg_trigger t
+    WHERE t.tgrelid = to_regclass(:name) AND NOT t.tgisinternal
+      AND (t.tgname LIKE 'temporal\\_%' OR t.tgname LIKE '~temporal\\_%')
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A table as the list of versioned tables has it."""
+
+    id: int
+    columns: tuple[str, ...]
+    fingerprint: str
+    enabled_tx_id: int
+
+
+def registration_of(connection: Connection, spec: TableSpec) -> Registration | None:
+    """How ``spec``'s table is registered, or None."""
+    listed = system_tables(spec.options.schema).versioned_tables
+    row = connection.execute(
+        select(listed.c.id, listed.c.columns, listed.c.fingerprint, listed.c.enabled_tx_id).where(
+            listed.c.table_schema == spec.live_schema, listed.c.table_name == spec.name
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return Registration(row.id, tuple(row.columns), row.fingerprint, row.enabled_tx_id)
+
+
+def verify_capture(connection: Connection, tables: Iterable[Table]) -> None:
+    """Make sure that changes of ``tables`` are recorded, asking once per connection.
+
+    Parameters:
+        connection: where the tables are about to be written.
+        tables: tables declared versioned; others are passed over.
+
+    Raises:
+        NotInstalledError: a table was never set up for versioning in this database.
+        MissingTriggerError: one of its triggers is missing, disabled or was edited.
+        SchemaDriftError: its model has columns that its history does not record.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    known: set[str] = connection.info.setdefault(f"{INFO_KEY}.verified", set())
+    for table in tables:
+        options = options_of(table)
+        if options is None or options.capture != "trigger" or table.fullname in known:
+            continue
+        _verify(connection, table)
+        known.add(table.fullname)
+
+
+def forget_verified(connection: Connection) -> None:
+    """Ask again at the next write; for use after DDL on the same connection."""
+    connection.info.pop(f"{INFO_KEY}.verified", None)
+
+
+def _verify(connection: Connection, table: Table) -> None:
+    quote = connection.dialect.identifier_preparer.quote
+    full = (f"{quote(table.schema)}." if table.schema else "") + quote(str(table.name))
+    rows = connection.execute(_TRIGGERS, {"name": full.replace("%%", "%")}).all()
+    found = {row.name: row for row in rows}
+    advice = (
+        "Its changes would be lost, so the write was refused. Set it up with "
+        "Base.metadata.create_all(engine), sync_versioning(connection, table), or "
+        "op.enable_versioning() in a migration"
+    )
+    if not found:
+        raise NotInstalledError(f"table {table.fullname!r} is not versioned in this database. {advice}")
+    missing = sorted(TRIGGERS - set(found))
+    disabled = sorted(name for name, row in found.items() if row.enabled == "D")
+    if missing or disabled:
+        parts = [f"{name} is missing" for name in missing]
+        parts += [f"{name} is disabled" for name in disabled]
+        raise MissingTriggerError(f"table {table.fullname!r}: {', '.join(parts)}. {advice}")
+    _verify_registration(connection, table, found[STAMP_TRIGGER].comment, advice)
+
+
+def _verify_registration(
+    connection: Connection, table: Table, comment: str | None, advice: str
+) -> None:
+    options = options_of(table)
+    assert options is not None
+    listed = system_tables(options.schema).versioned_tables
+    row = connection.execute(
+        select(listed.c.fingerprint, listed.c.columns).where(
+            listed.c.history_table == history_table(table).name,
+            listed.c.history_schema == options.effective_history_schema,
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotInstalledError(
+            f"table {table.fullname!r} has triggers and is not registered. {advice}"
+        )
+    if comment != row.fingerprint:
+        raise MissingTriggerError(f"table {table.fullname!r}: its triggers were replaced. {advice}")
+    missing = [str(c.name) for c in recorded_columns(table) if c.name not in row.columns]
+    if missing:
+        raise SchemaDriftError(
+            f"table {table.fullname!r}: the history does not record the column(s) "
+            f"{', '.join(missing)} of the model. {advice}"
+        )
+
+
+__all__ = ["Registration", "forget_verified", "registration_of", "verify_capture"]

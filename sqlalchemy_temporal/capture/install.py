@@ -1,0 +1,280 @@
+"""Set up and take down versioning in a database, in one transaction each.
+
+``metadata.create_all()`` and ``drop_all()`` come here through DDL events that
+:func:`attach_ddl` puts on each versioned table, so that no other step is needed. Every
+step is repeatable: what exists already is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, MetaData, Table, event, inspect, select, text
+from sqlalchemy.exc import DBAPIError
+
+from sqlalchemy_temporal.capture.check import Registration, registration_of
+from sqlalchemy_temporal.ddl import elements, keys
+from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
+from sqlalchemy_temporal.ddl.reflect import reflect_table
+from sqlalchemy_temporal.ddl.spec import TableSpec
+from sqlalchemy_temporal.errors import (
+    ConfigurationError,
+    PrivilegeError,
+    SchemaDriftError,
+    UnsupportedDatabaseError,
+)
+from sqlalchemy_temporal.naming import (
+    INFO_KEY,
+    VersioningOptions,
+)
+from sqlalchemy_temporal.schema import (
+    history_table,
+    is_versioned,
+    options_of,
+    recorded_columns,
+    system_tables,
+)
+
+_MINIMUM_VERSION = (13,)
+_INSUFFICIENT_PRIVILEGE = "42501"
+
+
+def attach_ddl(table: Table) -> None:
+    """Make ``create_all()``/``drop_all()`` handle the versioning of ``table``, once."""
+    state = table.info[INFO_KEY]
+    if state.get("listening"):
+        return
+    state["listening"] = True
+    event.listen(table, "after_create", _after_create_table)
+    event.listen(table, "before_drop", _before_drop_table)
+    metadata = table.metadata
+    if not metadata.info.get(f"{INFO_KEY}.listening"):
+        metadata.info[f"{INFO_KEY}.listening"] = True
+        event.listen(metadata, "after_create", _after_create_all)
+        event.listen(metadata, "after_drop", _after_drop_all)
+
+
+def _after_create_table(target: Table, connection: Connection, **_: Any) -> None:
+    install(connection, target)
+
+
+def _before_drop_table(target: Table, connection: Connection, **_: Any) -> None:
+    options = options_of(target)
+    if options is not None and _supported(connection):
+        uninstall(connection, target.schema, target.name, options)
+
+
+def _after_create_all(target: MetaData, connection: Connection, **_: Any) -> None:
+    """Version tables that were there before; ``create_all`` passes them over."""
+    tables = [table for table in versioned_tables_of(target) if _exists(connection, table)]
+    for table in tables:
+        install(connection, table)
+
+
+def _after_drop_all(target: MetaData, connection: Connection, **_: Any) -> None:
+    """Drop the library's own schema with the last versioned table."""
+    if not _supported(connection):
+        return
+    schemas = {o.schema for t in versioned_tables_of(target) if (o := options_of(t))}
+    for schema in sorted(schemas):
+        if not system_exists(connection, schema):
+            continue
+        registered = system_tables(schema).versioned_tables
+        if connection.execute(select(registered.c.id).limit(1)).first() is None:
+            execute(connection, [elements.DropSystem(schema)])
+
+
+def versioned_tables_of(metadata: MetaData) -> list[Table]:
+    """The versioned tables of ``metadata``, parents before children."""
+    return [table for table in metadata.sorted_tables if is_versioned(table)]
+
+
+def install(connection: Connection, table: Table) -> None:
+    """Make an existing live table versioned as its declaration says; repeatable.
+
+    Parameters:
+        connection: a connection of a role that owns the table. Everything happens in one
+            transaction, or not at all.
+        table: a table declared versioned.
+
+    Raises:
+        SchemaDriftError: it is versioned already and no longer matches.
+        PrivilegeError: the role may not create what is needed.
+        UnsupportedDatabaseError: the server cannot be used.
+    """
+    options = options_of(table)
+    if options is None:
+        raise ConfigurationError(f"table {table.fullname!r} is not declared versioned")
+    if options.capture != "trigger":
+        raise ConfigurationError(
+            f"table {table.fullname!r}: capture={options.capture!r} is not available yet; "
+            "use capture='trigger'"
+        )
+    check_server(connection)
+    history_table(table)  # refuses a declaration that cannot be versioned
+    key = tuple(str(column.name) for column in table.primary_key.columns)
+    with in_one_transaction(connection), privileges_explained(table.fullname):
+        install_system(connection, options.schema)
+        _install_table(connection, table.schema, table.name, options, key)
+    live = reflect_table(connection, table.schema, table.name, options, key=key)
+    _compare_model(table, live.spec)
+
+
+def _install_table(
+    connection: Connection,
+    schema: str | None,
+    name: str,
+    options: VersioningOptions,
+    key: tuple[str, ...],
+) -> None:
+    live = reflect_table(connection, schema, name, options, key=key)
+    spec = live.spec
+    known = registration_of(connection, spec)
+    if known is not None and live.has_system_column:
+        refuse_drift(connection, spec, known)
+        return
+    plan = list(elements.enable(spec))
+    if live.has_system_column:
+        plan = [e for e in plan if not isinstance(e, elements.AddSystemColumn)]
+    execute(connection, plan)
+
+
+def uninstall(
+    connection: Connection, schema: str | None, name: str, options: VersioningOptions
+) -> None:
+    """Remove everything versioning made for one table, its history included.
+
+    Raises:
+        PrivilegeError: the role may not drop it.
+    """
+    if not system_exists(connection, options.schema):
+        return
+    live = reflect_table(connection, schema, name, options)
+    with in_one_transaction(connection), privileges_explained(live.spec.qualified):
+        execute(connection, elements.disable(live.spec))
+
+
+def install_system(connection: Connection, schema: str) -> None:
+    """Create the library's own schema, tables and functions, unless they are in place."""
+    quote = Quoter(connection.dialect)
+    creation = elements.CreateSystem(schema)
+    comment = connection.scalar(
+        text("SELECT obj_description(to_regnamespace(:name), 'pg_namespace')"),
+        {"name": quote.name(schema)},
+    )
+    if comment == creation.comment(quote):
+        return
+    connection.execute(
+        text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": keys.LOCK_INSTALLING}
+    )
+    execute(connection, [creation])
+
+
+def system_exists(connection: Connection, schema: str) -> bool:
+    """Whether the library's own tables are there."""
+    return inspect(connection).has_table("versioned_tables", schema=schema)
+
+
+def refuse_drift(connection: Connection, spec: TableSpec, known: Registration) -> None:
+    """Raise when the registered table is not the one at hand."""
+    added = [c for c in spec.column_names if c not in known.columns]
+    gone = [c for c in known.columns if c not in spec.column_names]
+    if added or gone:
+        parts = []
+        if added:
+            parts.append(f"column(s) {', '.join(added)} are not recorded")
+        if gone:
+            parts.append(f"recorded column(s) {', '.join(gone)} are gone or excluded")
+        raise SchemaDriftError(
+            f"table {spec.qualified!r} has changed since its history table was created: "
+            f"{'; '.join(parts)}. Bring history into step with sync_versioning(connection, "
+            "table), or op.sync_versioning() in a migration"
+        )
+    if known.fingerprint != elements.fingerprint(spec, connection.dialect):
+        raise SchemaDriftError(
+            f"the triggers of table {spec.qualified!r} were made for another declaration or "
+            "by another version of the library. Make them anew with "
+            "sync_versioning(connection, table)"
+        )
+
+
+def _compare_model(table: Table, spec: TableSpec) -> None:
+    missing = [str(c.name) for c in recorded_columns(table) if c.name not in spec.column_names]
+    if missing:
+        raise SchemaDriftError(
+            f"table {spec.qualified!r} has no column(s) {', '.join(missing)}, which its model "
+            "declares. Add them to the table (ALTER TABLE, or a migration) and call "
+            "sync_versioning(connection, table)"
+        )
+
+
+def execute(connection: Connection, plan: Iterable[elements.TemporalDDL]) -> None:
+    """Run DDL elements one statement at a time, as every driver can."""
+    for element in plan:
+        for statement in element.statements(connection.dialect):
+            connection.exec_driver_sql(statement)
+
+
+def check_server(connection: Connection) -> None:
+    """Refuse a database that cannot have triggers of ours.
+
+    Raises:
+        UnsupportedDatabaseError: another dialect, or PostgreSQL before 13.
+    """
+    if not _supported(connection):
+        raise UnsupportedDatabaseError(
+            f"the dialect {connection.dialect.name!r} is not supported by trigger capture; "
+            "use PostgreSQL 13 or later"
+        )
+    version = connection.dialect.server_version_info or ()
+    if version < _MINIMUM_VERSION:
+        raise UnsupportedDatabaseError(
+            f"PostgreSQL {'.'.join(map(str, version))} is too old: versioning needs 13 or later"
+        )
+
+
+def _supported(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+def _exists(connection: Connection, table: Table) -> bool:
+    return inspect(connection).has_table(table.name, schema=table.schema)
+
+
+@contextmanager
+def in_one_transaction(connection: Connection) -> Iterator[None]:
+    """Run the block as one transaction even on a connection in AUTOCOMMIT mode."""
+    if connection.get_isolation_level() != "AUTOCOMMIT":
+        with connection.begin_nested() if connection.in_transaction() else connection.begin():
+            yield
+        return
+    connection.exec_driver_sql("BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK")
+        raise
+    connection.exec_driver_sql("COMMIT")
+
+
+@contextmanager
+def privileges_explained(label: str) -> Iterator[None]:
+    """Turn the server's refusal for lack of rights into an error that says what to do."""
+    try:
+        yield
+    except DBAPIError as error:
+        if sqlstate(error) != _INSUFFICIENT_PRIVILEGE:
+            raise
+        raise PrivilegeError(
+            f"versioning of {label!r} was not set up, nothing was changed: {error.orig}. "
+            "It needs a role that owns the table and may create a schema in this database "
+            "(GRANT CREATE ON DATABASE ... TO ...); run it once as such a role, after that "
+            "any role may write to the table"
+        ) from error
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """The five-character SQLSTATE of a driver's error, when it has one."""
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)

@@ -1,0 +1,1 @@
+"""Transactions, their stamps, sealing, and moments of the past."""

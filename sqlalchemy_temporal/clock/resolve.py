@@ -1,0 +1,164 @@
+"""Resolve what a user calls a point in time to a moment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from sqlalchemy_temporal.clock.commit import Commit
+from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.ddl import keys
+from sqlalchemy_temporal.errors import (
+    BarrierTimeoutError,
+    BeforeVersioningError,
+    FutureMomentError,
+    MomentError,
+    NaiveDatetimeError,
+    NotInstalledError,
+    SnapshotTooOldError,
+    UnknownRevisionError,
+)
+from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, INFO_KEY
+
+When = datetime | timedelta | Moment | Commit | UUID | str
+"""What names a point in time: an aware datetime, a timedelta (that long ago), a commit or
+its uuid, a tag or branch, ``"HEAD"``, ``"HEAD~2"``, or a moment resolved before."""
+
+_PROBLEMS: Final[dict[str, type[MomentError]]] = {
+    keys.STATE_FUTURE: FutureMomentError,
+    keys.STATE_BEFORE: BeforeVersioningError,
+    keys.STATE_UNKNOWN: UnknownRevisionError,
+    keys.STATE_SNAPSHOT: SnapshotTooOldError,
+    keys.STATE_BARRIER: BarrierTimeoutError,
+}
+_SUFFIX = re.compile(r"(?P<base>.+?)(?P<steps>(?:~\d*|\^)*)")
+_STEP = re.compile(r"~(\d*)|\^")
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    kind: str
+    asked: str
+    back: int = 0
+
+
+def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) -> Moment:
+    """Resolve ``when`` to the exact set of visible transactions.
+
+    Parameters:
+        connection: where to ask. Commits that are not sealed yet are sealed on the way
+            when the transaction may write.
+        when: the point in time, see :data:`When`. A time means the last commit whose
+            effective time is not later; it is compared with the server's clock.
+        schema: the schema of the library's own tables.
+
+    Returns:
+        The moment; it never changes afterwards.
+
+    Raises:
+        NaiveDatetimeError: a datetime without a time zone.
+        FutureMomentError: a time the server's clock has not reached.
+        BeforeVersioningError: a time before the first commit.
+        UnknownRevisionError: no such commit, tag or branch.
+        SnapshotTooOldError: the transaction's fixed snapshot may not see the moment.
+        BarrierTimeoutError: a transaction just committing did not end in time.
+        NotInstalledError: the database has no versioning.
+    """
+    if isinstance(when, Moment):
+        return when
+    question = _question(when)
+    _require_system(connection, schema)
+    quoted = connection.dialect.identifier_preparer.quote(schema)
+    row = connection.execute(
+        text(f"SELECT * FROM {quoted}.resolve(:kind, :asked, :back)"),
+        {"kind": question.kind, "asked": question.asked, "back": question.back},
+    ).one()
+    if row.problem is not None:
+        advice = f" ({row.hint})" if row.hint else ""
+        raise _PROBLEMS[row.problem](f"cannot read as of {when!r}: {row.message}{advice}")
+    return Moment(
+        seq=row.seq,
+        uuid=row.uuid,
+        effective_at=row.effective_at,
+        hi=row.hi,
+        inflight=tuple(sorted(row.inflight)),
+        lo=row.lo,
+        schema=schema,
+    )
+
+
+def _question(when: object) -> _Question:
+    match when:
+        case Commit():
+            return _Question("commit", str(when.uuid))
+        case UUID():
+            return _Question("commit", str(when))
+        case datetime():
+            return _Question("time", _instant(when))
+        case timedelta():
+            if when < timedelta(0):
+                raise FutureMomentError(
+                    f"a timedelta means that long ago; {when!r} would lie in the future"
+                )
+            return _Question("ago", f"{when // timedelta(microseconds=1)} microseconds")
+        case date():
+            raise NaiveDatetimeError(
+                f"{when!r} is a day, not an instant; give a datetime with a time zone, e.g. "
+                "datetime(2024, 1, 15, tzinfo=UTC)"
+            )
+        case str():
+            return _revision(when)
+    raise MomentError(
+        f"{when!r} does not name a point in time; give an aware datetime, a timedelta, a "
+        "commit, a uuid, a tag, a branch or 'HEAD'"
+    )
+
+
+def _instant(when: datetime) -> str:
+    if when.tzinfo is None or when.utcoffset() is None:
+        raise NaiveDatetimeError(
+            f"{when!r} has no time zone, so it is not an instant; use e.g. "
+            "datetime.now(UTC) or when.replace(tzinfo=UTC)"
+        )
+    return when.isoformat()
+
+
+def _revision(when: str) -> _Question:
+    match = _SUFFIX.fullmatch(when.strip())
+    if match is None:
+        raise UnknownRevisionError(f"{when!r} is not a revision: it is empty")
+    base, back = match["base"], 0
+    for step in _STEP.finditer(match["steps"]):
+        back += int(step[1]) if step[1] else 1
+    if base == "HEAD":
+        return _Question("head", "", back)
+    try:
+        return _Question("commit", str(UUID(base)), back)
+    except ValueError:
+        pass  # not a uuid; it may be a time or a name
+    try:
+        return _Question("time", _instant(datetime.fromisoformat(base)), back)
+    except ValueError:
+        return _Question("ref", base, back)
+
+
+def _require_system(connection: Connection, schema: str) -> None:
+    """Ask once per database connection; a failing statement would end its transaction."""
+    known = connection.info.setdefault(f"{INFO_KEY}.systems", set())
+    if schema in known:
+        return
+    quoted = connection.dialect.identifier_preparer.quote(schema).replace("%%", "%")
+    found = connection.scalar(
+        text("SELECT to_regproc(:name) IS NOT NULL"), {"name": f"{quoted}.resolve"}
+    )
+    if not found:
+        raise NotInstalledError(
+            f"this database has no versioning in schema {schema!r}; create it with "
+            "Base.metadata.create_all(engine), or with op.enable_versioning() in a migration"
+        )
+    known.add(schema)

@@ -1,0 +1,1 @@
+"""The database objects of versioning, as DDL elements rendered per dialect."""

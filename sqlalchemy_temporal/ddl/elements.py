@@ -1,0 +1,256 @@
+"""DDL elements: one per kind of object, rendered by the dialect that executes it.
+
+An element holds what to make (a schema name or a :class:`TableSpec`); how it is made is
+the business of ``ddl/postgresql``. :meth:`TemporalDDL.statements` gives the single
+statements, for drivers that take one at a time; compiling an element joins them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable, ExecutableDDLElement
+from sqlalchemy.sql.compiler import DDLCompiler
+
+from sqlalchemy_temporal.ddl.postgresql import system
+from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
+from sqlalchemy_temporal.ddl.postgresql.table import TEMPLATE, TableSql
+from sqlalchemy_temporal.ddl.spec import TableSpec
+from sqlalchemy_temporal.errors import UnsupportedDatabaseError
+from sqlalchemy_temporal.schema import system_tables
+
+
+class TemporalDDL(ExecutableDDLElement):
+    """One object of versioning; subclasses say which."""
+
+    inherit_cache = False
+
+    def statements(self, dialect: Dialect) -> tuple[str, ...]:
+        """The single statements for ``dialect``.
+
+        Raises:
+            UnsupportedDatabaseError: the dialect has no such object.
+        """
+        if dialect.name != "postgresql":
+            raise UnsupportedDatabaseError(
+                f"{type(self).__name__} has no form for the dialect {dialect.name!r}; "
+                "trigger capture needs PostgreSQL 13 or later"
+            )
+        return tuple(self.on_postgresql(Quoter(dialect)))
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """The statements on PostgreSQL."""
+        raise NotImplementedError
+
+
+@compiles(TemporalDDL)
+def _compile(element: TemporalDDL, compiler: DDLCompiler, **_: Any) -> str:
+    return ";\n".join(element.statements(compiler.dialect))
+
+
+class SchemaElement(TemporalDDL):
+    """An element that belongs to the library's schema as a whole."""
+
+    def __init__(self, schema: str) -> None:
+        self.schema = schema
+
+
+class CreateSystem(SchemaElement):
+    """Create the library's own tables and functions."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Tables by SQLAlchemy's own DDL, functions from :mod:`ddl.postgresql.system`."""
+        tables = system_tables(self.schema)
+        name = quote.name(self.schema)
+        created = [f"CREATE SCHEMA IF NOT EXISTS {name}"]
+        for sequence in (tables.transaction_id, tables.commit_sequence):
+            created.append(_text(CreateSequence(sequence, if_not_exists=True), quote.dialect))
+        for table in tables.metadata.sorted_tables:
+            created.append(_text(CreateTable(table, if_not_exists=True), quote.dialect))
+            created.extend(
+                _text(CreateIndex(index, if_not_exists=True), quote.dialect)
+                for index in table.indexes
+            )
+        return (
+            *created,
+            *system.statements(self.schema, quote),
+            f"COMMENT ON SCHEMA {name} IS {quote.literal(self.comment(quote))}",
+        )
+
+    def comment(self, quote: Quoter) -> str:
+        """What the schema's comment says, so that a changed library is noticed."""
+        digest = _digest(system.statements(self.schema, quote))
+        return f"sqlalchemy-temporal template={TEMPLATE} digest={digest}"
+
+
+class DropSystem(SchemaElement):
+    """Drop the library's own schema and everything it made in it."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Refused by the server while a versioned table still calls a function of it."""
+        return (f"DROP SCHEMA IF EXISTS {quote.name(self.schema)} CASCADE",)
+
+
+class TableElement(TemporalDDL):
+    """An element that belongs to one versioned table."""
+
+    def __init__(self, spec: TableSpec) -> None:
+        self.spec = spec
+
+
+class AddSystemColumn(TableElement):
+    """Give the live table its system column; existing rows begin now."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Takes a brief ACCESS EXCLUSIVE lock; existing rows are not rewritten."""
+        sql = TableSql(self.spec, quote)
+        return (f"SELECT {sql.schema}.add_system_column({quote.literal(sql.live)}::regclass)",)
+
+
+class DropSystemColumn(TableElement):
+    """Take the system column away from the live table."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Does not rewrite the table."""
+        sql = TableSql(self.spec, quote)
+        return (f"ALTER TABLE {sql.live} DROP COLUMN IF EXISTS {quote.tx}",)
+
+
+class CreateHistory(TableElement):
+    """Create the history table and its indexes."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """The columns' types are taken from the live table by the server."""
+        made = list(TableSql(self.spec, quote).history_statements())
+        if self.spec.history_schema != self.spec.options.schema:
+            made.insert(0, f"CREATE SCHEMA IF NOT EXISTS {quote.name(self.spec.history_schema)}")
+        return tuple(made)
+
+
+class DropHistory(TableElement):
+    """Drop the history table: the past of the table is gone."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Only the history table itself."""
+        return (f"DROP TABLE IF EXISTS {TableSql(self.spec, quote).history}",)
+
+
+class CreateCapture(TableElement):
+    """Create the functions and triggers that record changes."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Functions, triggers, and a comment that carries the fingerprint."""
+        sql = TableSql(self.spec, quote)
+        return (
+            *sql.function_statements(),
+            *sql.trigger_statements(),
+            f"COMMENT ON TRIGGER {quote.name('~temporal_stamp')} ON {sql.live} "
+            f"IS {quote.literal(fingerprint(self.spec, quote.dialect))}",
+        )
+
+
+class DropCapture(TableElement):
+    """Drop the functions and triggers that record changes."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Safe to run when some of them are missing."""
+        return tuple(TableSql(self.spec, quote).drop_trigger_statements())
+
+
+class Register(TableElement):
+    """Write the table into the list of versioned tables."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Registered again, a table keeps the transaction it was first enabled in."""
+        spec, sql = self.spec, TableSql(self.spec, quote)
+        columns = json.dumps([column.name for column in spec.columns])
+        values = ", ".join(
+            (
+                quote.literal(spec.live_schema),
+                quote.literal(spec.name),
+                quote.literal(spec.history_schema),
+                quote.literal(spec.history_table),
+                _array(spec.key, quote),
+                _array(spec.options.exclude, quote),
+                quote.literal(spec.options.capture),
+                f"{quote.literal(columns)}::jsonb",
+                quote.literal(fingerprint(spec, quote.dialect)),
+                f"{sql.schema}.start_transaction()",
+            )
+        )
+        return (
+            f"INSERT INTO {sql.schema}.versioned_tables (table_schema, table_name, "
+            "history_schema, history_table, key_columns, excluded_columns, capture, columns, "
+            f"fingerprint, enabled_tx_id) VALUES ({values}) "
+            "ON CONFLICT (table_schema, table_name) DO UPDATE SET "
+            "key_columns = excluded.key_columns, excluded_columns = excluded.excluded_columns, "
+            "capture = excluded.capture, columns = excluded.columns, "
+            "fingerprint = excluded.fingerprint, disabled_tx_id = NULL, disabled_at = NULL",
+            # Setting up is itself a commit, so that there is a moment to begin with.
+            "SELECT set_config('temporal.operation', 'BASELINE', true)",
+            f"SELECT {sql.schema}.note_change({quote.literal(spec.qualified)}, 'insert', 0)",
+        )
+
+
+class Unregister(TableElement):
+    """Strike the table from the list of versioned tables."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Leaves transactions and commits as they are."""
+        sql = TableSql(self.spec, quote)
+        return (
+            f"DELETE FROM {sql.schema}.versioned_tables "
+            f"WHERE table_schema = {quote.literal(self.spec.live_schema)} "
+            f"AND table_name = {quote.literal(self.spec.name)}",
+        )
+
+
+def fingerprint(spec: TableSpec, dialect: Dialect) -> str:
+    """A digest of everything that is generated for ``spec``."""
+    sql = TableSql(spec, Quoter(dialect))
+    made = (*sql.function_statements(), *sql.trigger_statements())
+    return f"template={TEMPLATE} digest={_digest(made)}"
+
+
+def enable(spec: TableSpec) -> tuple[TemporalDDL, ...]:
+    """Everything that makes a table versioned, in order."""
+    return (AddSystemColumn(spec), CreateHistory(spec), CreateCapture(spec), Register(spec))
+
+
+def disable(spec: TableSpec) -> tuple[TemporalDDL, ...]:
+    """Everything that unmakes it, history included, in order."""
+    return (DropCapture(spec), DropHistory(spec), Unregister(spec), DropSystemColumn(spec))
+
+
+def _array(names: tuple[str, ...], quote: Quoter) -> str:
+    return f"ARRAY[{', '.join(quote.literal(name) for name in names)}]::text[]"
+
+
+def _digest(statements: tuple[str, ...]) -> str:
+    return hashlib.sha256("\n".join(statements).encode()).hexdigest()[:16]
+
+
+def _text(element: ExecutableDDLElement, dialect: Dialect) -> str:
+    return str(element.compile(dialect=dialect)).strip()
+
+
+__all__ = [
+    "AddSystemColumn",
+    "CreateCapture",
+    "CreateHistory",
+    "CreateSystem",
+    "DropCapture",
+    "DropHistory",
+    "DropSystem",
+    "DropSystemColumn",
+    "Register",
+    "TemporalDDL",
+    "Unregister",
+    "disable",
+    "enable",
+    "fingerprint",
+]

@@ -1,0 +1,29 @@
+"""Numbers and codes that the SQL functions and the Python code must agree on.
+
+Advisory locks are taken with two-part keys whose first part says what the lock is for.
+They lie in one number space with the application's own, so the first parts are unlikely
+values: ``0x7456`` is "tV".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LOCK_COMMITTING: Final = 0x7456_0001
+"""Held shared by a transaction from its commit stamp until its end (the barrier)."""
+LOCK_WRITING: Final = 0x7456_0002
+"""Held shared by a transaction from before it takes its id until its end."""
+LOCK_ID: Final = 0x7456_0003
+"""Held by a transaction under way; the second part is its id modulo 2**31."""
+LOCK_SEALING: Final = 0x7456_0004
+"""Held by the one transaction that seals commits."""
+LOCK_INSTALLING: Final = 0x7456_0005
+"""Held while the library's own objects are created or dropped."""
+
+STATE_FUTURE: Final = "TV001"
+STATE_BEFORE: Final = "TV002"
+STATE_UNKNOWN: Final = "TV003"
+STATE_SNAPSHOT: Final = "TV004"
+STATE_BARRIER: Final = "TV005"
+STATE_CAPTURE: Final = "TV006"
+STATE_STALE: Final = "TV007"

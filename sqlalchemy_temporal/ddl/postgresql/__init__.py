@@ -1,0 +1,1 @@
+"""The SQL text of every object on PostgreSQL: the one place where it is generated."""

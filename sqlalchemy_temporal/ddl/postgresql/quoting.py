@@ -1,0 +1,48 @@
+"""Quoting of names and literals by the dialect, for generated SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import String
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.compiler import IdentifierPreparer
+
+from sqlalchemy_temporal.naming import TX_COLUMN
+
+_STRING = String()
+
+
+@dataclass(frozen=True, slots=True)
+class Quoter:
+    """Quotes identifiers and string literals as one dialect needs them."""
+
+    dialect: Dialect
+
+    @property
+    def preparer(self) -> IdentifierPreparer:
+        """The dialect's identifier preparer."""
+        return self.dialect.identifier_preparer
+
+    def name(self, name: str) -> str:
+        """Quote one identifier where it needs to be."""
+        return self.preparer.quote(name)
+
+    def qualified(self, schema: str | None, name: str) -> str:
+        """Quote ``schema.name``; without a schema, ``public`` is meant."""
+        return f"{self.name(schema or 'public')}.{self.name(name)}"
+
+    def names(self, names: Iterable[str], prefix: str = "") -> str:
+        """A comma-separated list of quoted names, each with ``prefix`` before it."""
+        return ", ".join(prefix + self.name(name) for name in names)
+
+    def literal(self, value: str) -> str:
+        """A string literal; a percent sign is doubled where the driver needs it."""
+        processor = _STRING.literal_processor(self.dialect)
+        return processor(value) if processor else "'" + value.replace("'", "''") + "'"
+
+    @property
+    def tx(self) -> str:
+        """The system column's name."""
+        return self.name(TX_COLUMN)

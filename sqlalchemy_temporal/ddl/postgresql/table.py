@@ -1,0 +1,500 @@
+"""The history table, trigger functions and triggers of one versioned table.
+
+An ordinary table has statement triggers with transition tables: one set-based ``INSERT``
+records all rows a statement changed. Two row triggers stamp the rows themselves. Static
+SQL reads a single transition table and joins nothing: PL/pgSQL plans it once per
+connection, at the size of the first transition table it meets, so a join would be planned
+for one row and then run for a million, or the other way round. Where a join is needed
+(rows of several transactions, or rows that a statement did not change) the SQL is
+executed dynamically and planned for the sizes at hand.
+
+A partitioned table or a member of an inheritance tree has row triggers instead. Statement
+triggers on a parent miss what is written to a partition directly; row triggers are cloned
+to every partition, also to one attached later (PostgreSQL docs, CREATE TRIGGER).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
+from sqlalchemy_temporal.ddl.postgresql.system import HEADER, NO_ID, take_id
+from sqlalchemy_temporal.ddl.spec import TableSpec
+from sqlalchemy_temporal.naming import (
+    END_COLUMN,
+    FROM_COLUMN,
+    ID_COLUMN,
+    OPERATION_COLUMN,
+    TO_COLUMN,
+    TX_COLUMN,
+    shorten,
+)
+
+TEMPLATE = 1
+"""The version of the generated SQL. A released template is never edited: migrations
+that were written with it name it."""
+
+TRUNCATE_TRIGGER = "temporal_capture_truncate"
+BEGIN_TRIGGER = "~temporal_begin"
+STAMP_TRIGGER = "~temporal_stamp"
+"""Triggers fire in the order of their names. The tilde sorts after every letter, so that
+the row is stamped after the application's own BEFORE triggers had their say."""
+INSERT_STAMP_TRIGGER = "~temporal_stamp_insert"
+KEY_TRIGGER = "~temporal_key"
+INSERT_TRIGGER = "temporal_capture_insert"
+UPDATE_TRIGGER = "temporal_capture_update"
+DELETE_TRIGGER = "temporal_capture_delete"
+TRIGGERS = frozenset(
+    {
+        BEGIN_TRIGGER,
+        STAMP_TRIGGER,
+        INSERT_STAMP_TRIGGER,
+        KEY_TRIGGER,
+        INSERT_TRIGGER,
+        UPDATE_TRIGGER,
+        DELETE_TRIGGER,
+        TRUNCATE_TRIGGER,
+    }
+)
+"""Every versioned table has these, whatever its kind."""
+
+_SAME = "OPERATOR(pg_catalog.*=)"
+_LOOK_UP = " SET enable_seqscan TO off"
+"""The beginning of a transaction is looked up by its id; a plan made while there were few
+transactions must not go on scanning them when there are many."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSql:
+    """Renders the SQL of one versioned table."""
+
+    spec: TableSpec
+    quote: Quoter
+
+    # Names -------------------------------------------------------------------------
+
+    @property
+    def schema(self) -> str:
+        """The quoted schema of the library's objects."""
+        return self.quote.name(self.spec.options.schema)
+
+    @property
+    def live(self) -> str:
+        """The quoted live table."""
+        return self.quote.qualified(self.spec.live_schema, self.spec.name)
+
+    @property
+    def history(self) -> str:
+        """The quoted history table."""
+        return self.quote.qualified(self.spec.history_schema, self.spec.history_table)
+
+    def function(self, purpose: str) -> str:
+        """A quoted generated function."""
+        return f"{self.schema}.{self.quote.name(self.spec.function(purpose))}"
+
+    @property
+    def noop_setting(self) -> str:
+        """The setting that says: this transaction wrote rows without changing them."""
+        return f"temporal.unchanged_{self.spec.token}"
+
+    # History table -----------------------------------------------------------------
+
+    def history_statements(self) -> Iterator[str]:
+        """Create the history table and its indexes.
+
+        A transaction ends at most one version of a row, so the key and the ending
+        transaction are the primary key: the index that reads by key need, and a guard
+        against recording a version twice.
+        """
+        q = self.quote
+        yield (
+            f"CREATE TABLE {self.history} AS SELECT {q.names(self.spec.column_names)} "
+            f"FROM {self.live} WITH NO DATA"
+        )
+        yield (
+            f"ALTER TABLE {self.history} "
+            f"ADD COLUMN {ID_COLUMN} bigint GENERATED ALWAYS AS IDENTITY, "
+            f"ADD COLUMN {OPERATION_COLUMN} text NOT NULL, "
+            f"ADD COLUMN {TX_COLUMN} bigint NOT NULL, "
+            f"ADD COLUMN {END_COLUMN} bigint NOT NULL, "
+            f"ADD COLUMN {FROM_COLUMN} timestamptz, "
+            f"ADD COLUMN {TO_COLUMN} timestamptz, "
+            f"ADD PRIMARY KEY ({q.names((*self.spec.key, END_COLUMN))})"
+        )
+        yield from self.index_statements()
+
+    def indexes(self) -> dict[str, tuple[str, ...]]:
+        """Index names of the history table and their columns."""
+        table = self.spec.history_table
+        found = {
+            shorten(f"{table}_time_idx"): (END_COLUMN, TX_COLUMN),
+        }
+        covered = [self.spec.key]
+        for columns in (*self.spec.foreign_keys, *self.spec.options.index):
+            if all(columns != seen[: len(columns)] for seen in covered):
+                covered.append(columns)
+                found[shorten(f"{table}_{'_'.join(columns)}_idx")] = (*columns, END_COLUMN)
+        return found
+
+    def index_statements(self) -> Iterator[str]:
+        """Create the indexes of the history table that do not exist yet."""
+        for name, columns in self.indexes().items():
+            yield (
+                f"CREATE INDEX IF NOT EXISTS {self.quote.name(name)} ON {self.history} "
+                f"({self.quote.names(columns)})"
+            )
+
+    # Functions ---------------------------------------------------------------------
+
+    def function_statements(self) -> Iterator[str]:
+        """Create or replace the trigger functions."""
+        yield self._stamp_update_function()
+        if self.spec.kind == "row":
+            yield self._capture_row_function()
+            yield self._capture_insert_row_function()
+        else:
+            yield self._capture_insert_function()
+            yield self._capture_update_function()
+            yield self._capture_delete_function()
+        yield self._capture_truncate_function()
+        yield self._record_key_function()
+
+    def function_names(self) -> tuple[str, ...]:
+        """The generated functions, unquoted."""
+        purposes = ["stamp_update", "capture_truncate", "record_key"]
+        if self.spec.kind == "row":
+            purposes += ["capture_row", "capture_insert_row"]
+        else:
+            purposes += ["capture_insert", "capture_update", "capture_delete"]
+        return tuple(self.spec.function(purpose) for purpose in purposes)
+
+    def _create(self, purpose: str, body: str, *, settings: str = "") -> str:
+        header = HEADER.replace(" AS $body$", f"{settings} AS $body$")
+        return (
+            f"CREATE OR REPLACE FUNCTION {self.function(purpose)}() RETURNS trigger\n"
+            f"{header}\n{body} $body$"
+        )
+
+    def _unchanged(self) -> str:
+        """The condition under which an update changed nothing that is recorded.
+
+        Compared byte by byte (``*=``, PostgreSQL docs, Row-wise comparison): 1.0 and 1.00
+        are equal numbers and different values. Generated columns are not computed yet in
+        a BEFORE trigger, and follow from the others.
+        """
+        generated = any(column.generated for column in self.spec.columns)
+        if not generated and not self.spec.has_unrecorded:
+            return f"NEW {_SAME} OLD"
+        names = [column.name for column in self.spec.columns if not column.generated]
+        return f"{self._record(names, 'NEW.')} {_SAME} {self._record(names, 'OLD.')}"
+
+    def _record(self, names: Iterable[str], prefix: str) -> str:
+        """A record of some columns; the cast makes operators see it as one value."""
+        return f"ROW({self.quote.names(names, prefix)})::record"
+
+    def _stamp_update_function(self) -> str:
+        """Runs for every row, so it carries neither owner's rights nor settings.
+
+        Those cost three times the function itself; with every name qualified it needs
+        none. The transaction's id is taken by :data:`BEGIN_TRIGGER` before it.
+        """
+        tx = self.quote.tx
+        name = self.function("stamp_update")
+        return f"""CREATE OR REPLACE FUNCTION {name}() RETURNS trigger
+LANGUAGE plpgsql AS $body$
+BEGIN
+  NEW.{tx} := OLD.{tx};
+  IF {self._unchanged()} THEN
+    PERFORM pg_catalog.set_config('{self.noop_setting}', '1', true);
+  ELSE
+    NEW.{tx} := pg_catalog.current_setting('temporal.tx_id')::pg_catalog.int8;
+  END IF;
+  RETURN NEW;
+END $body$"""
+
+    # What every capture function ends with -----------------------------------------
+
+    def _note(self, operation: str, rows: str) -> str:
+        return (
+            f"PERFORM {self.schema}.note_change("
+            f"{self.quote.literal(self.spec.qualified)}, {operation}, {rows});"
+        )
+
+    def _note_first(self, operation: str) -> str:
+        """Note ``n`` rows; the first change of a transaction takes the short way."""
+        counts = self.quote.literal(f'{{{json.dumps(self.spec.qualified)}: {{"{operation}": ')
+        return f"""IF coalesce(current_setting('temporal.counts', true), '') = '' THEN
+    INSERT INTO {self.schema}.pending (tx_id)
+    SELECT tx WHERE set_config('temporal.counts', {counts} || n::text || '}}}}', true) IS NOT NULL;
+  ELSE
+    {self._note(f"'{operation}'", "n")}
+  END IF;"""
+
+    def _capture_insert_function(self) -> str:
+        return self._create(
+            "capture_insert",
+            f"""DECLARE
+  n bigint;
+  tx bigint := nullif(current_setting('temporal.tx_id', true), '');
+BEGIN
+  SELECT count(*) INTO n FROM new_rows;
+  IF n = 0 THEN
+    RETURN NULL;
+  END IF;
+  {self._note_first("insert")}
+  RETURN NULL;
+END""",
+        )
+
+    # Closing versions --------------------------------------------------------------
+
+    def _target(self) -> str:
+        return (
+            f"{self.history} ({self.quote.names(self.spec.column_names)}, "
+            f"{OPERATION_COLUMN}, {TX_COLUMN}, {END_COLUMN}, {FROM_COLUMN}, {TO_COLUMN})"
+        )
+
+    def _values(self, alias: str) -> str:
+        """The recorded columns of a row, virtual generated ones computed again."""
+        return ", ".join(
+            f"({column.expression})"
+            if column.expression
+            else f"{alias}.{self.quote.name(column.name)}"
+            for column in self.spec.columns
+        )
+
+    def _close(self, source: str, operation: str, tx: str, *, more: str = "") -> str:
+        """Record the versions of ``source`` that another transaction wrote.
+
+        Most statements meet rows of one transaction, whose beginning is looked up once
+        (``one``, ``began``); rows of others look up their own. States between the
+        statements of one transaction are not versions: no moment can see them.
+        """
+        return f"""INSERT INTO {self._target()}
+  SELECT {self._values("o")}, {operation}, o.{TX_COLUMN}, {tx},
+    CASE o.{TX_COLUMN} WHEN one THEN began ELSE (SELECT x.started_at
+      FROM {self.schema}.transaction x WHERE x.id = o.{TX_COLUMN}) END,
+    transaction_timestamp()
+  FROM {source} o WHERE o.{TX_COLUMN} <> {tx} {more}"""
+
+    def _look_up(self, source: str) -> str:
+        return f"""SELECT x.id, x.started_at INTO one, began FROM {self.schema}.transaction x
+  WHERE x.id = (SELECT min(i.{TX_COLUMN}) FROM {source} i)"""
+
+    def _close_planned_anew(self, source: str, operation: str, *, more: str = "") -> str:
+        """The same, planned for the sizes at hand; the values are bound."""
+        sql = self._close(source, operation, "$1", more=more)
+        sql = sql.replace("WHEN one THEN began", "WHEN $2 THEN $3")
+        return f"EXECUTE $sql${sql}$sql$ USING tx, one, began"
+
+    def _same_key(self, other: str, row: str) -> str:
+        return " AND ".join(
+            f"{other}.{self.quote.name(name)} = {row}.{self.quote.name(name)}"
+            for name in self.spec.key
+        )
+
+    def _capture_update_function(self) -> str:
+        # Rows the statement wrote without changing them: their version goes on.
+        goes_on = (
+            f"AND NOT EXISTS (SELECT FROM {self.live} l "
+            f"WHERE {self._same_key('l', 'o')} AND l.{TX_COLUMN} = o.{TX_COLUMN})"
+        )
+        return self._create(
+            "capture_update",
+            f"""DECLARE
+  n bigint;
+  one bigint;
+  began timestamptz;
+  tx bigint := nullif(current_setting('temporal.tx_id', true), '');
+BEGIN
+  IF tx IS NULL THEN
+    RETURN NULL;
+  END IF;
+  {self._look_up("old_rows")};
+  IF current_setting('{self.noop_setting}', true) = '1' THEN
+    {self._close_planned_anew("old_rows", "'UPDATE'", more=goes_on)};
+  ELSE
+    {self._close("old_rows", "'UPDATE'", "tx")};
+  END IF;
+  GET DIAGNOSTICS n = ROW_COUNT;
+  IF n = 0 AND NOT EXISTS (SELECT FROM old_rows o WHERE o.{TX_COLUMN} = tx) THEN
+    RETURN NULL;
+  END IF;
+  {self._note_first("update")}
+  RETURN NULL;
+END""",
+            settings=_LOOK_UP,
+        )
+
+    def _capture_delete_function(self) -> str:
+        return self._create(
+            "capture_delete",
+            f"""DECLARE
+  seen bigint;
+  n bigint;
+  relabelled bigint;
+  one bigint;
+  began timestamptz;
+  tx bigint;
+BEGIN
+  SELECT count(*) INTO seen FROM old_rows;
+  IF seen = 0 THEN
+    RETURN NULL;
+  END IF;
+  IF {NO_ID} THEN
+    {take_id(self.schema)};
+  END IF;
+  tx := current_setting('temporal.tx_id');
+  {self._look_up("old_rows")};
+  {self._close("old_rows", "'DELETE'", "tx")};
+  GET DIAGNOSTICS n = ROW_COUNT;
+  IF n < seen THEN
+    -- Rows that this transaction wrote before: deleted is what became of them.
+    EXECUTE $sql${self._relabel("FROM old_rows o WHERE o." + TX_COLUMN + " = $1 AND ")}$sql$
+    USING tx;
+    GET DIAGNOSTICS relabelled = ROW_COUNT;
+    {self._note("'insert'", "relabelled - (seen - n)")}
+    {self._note("'update'", "-relabelled")}
+    {self._note("'delete'", "relabelled")}
+  END IF;
+  {self._note_first("delete")}
+  RETURN NULL;
+END""",
+            settings=_LOOK_UP,
+        )
+
+    def _relabel(self, source: str, row: str = "o", tx: str = "$1") -> str:
+        return f"""UPDATE {self.history} h SET {OPERATION_COLUMN} = 'DELETE'
+    {source}{self._same_key("h", row)}
+    AND h.{END_COLUMN} = {tx} AND h.{OPERATION_COLUMN} = 'UPDATE'"""
+
+    def _capture_row_function(self) -> str:
+        tx = self.quote.tx
+        return self._create(
+            "capture_row",
+            f"""DECLARE
+  tx bigint := {self.schema}.start_transaction();
+  relabelled bigint;
+BEGIN
+  IF OLD.{tx} <> tx THEN
+    INSERT INTO {self._target()}
+    SELECT {self._values("o")}, TG_OP, o.{tx}, tx,
+      (SELECT x.started_at FROM {self.schema}.transaction x WHERE x.id = o.{tx}),
+      transaction_timestamp()
+    FROM (SELECT OLD.*) o;
+    {self._note("lower(TG_OP)", "1")}
+  ELSIF TG_OP = 'DELETE' THEN
+    {self._relabel("WHERE ", "OLD", "tx")};
+    GET DIAGNOSTICS relabelled = ROW_COUNT;
+    {self._note("'insert'", "relabelled - 1")}
+    {self._note("'update'", "-relabelled")}
+    {self._note("'delete'", "relabelled")}
+  END IF;
+  RETURN NULL;
+END""",
+            settings=_LOOK_UP,
+        )
+
+    def _capture_insert_row_function(self) -> str:
+        return self._create(
+            "capture_insert_row",
+            f"""BEGIN
+  {self._note("'insert'", "1")}
+  RETURN NULL;
+END""",
+        )
+
+    def _capture_truncate_function(self) -> str:
+        only = "ONLY " if self.spec.kind == "row" else ""
+        source = f"{only}$sql$ || TG_RELID::regclass::text || $sql$"
+        return self._create(
+            "capture_truncate",
+            f"""DECLARE
+  tx bigint := {self.schema}.start_transaction();
+  one bigint;
+  began timestamptz;
+  n bigint;
+BEGIN
+  {self._close_planned_anew(source, "'TRUNCATE'")};
+  GET DIAGNOSTICS n = ROW_COUNT;
+  IF n > 0 THEN
+    {self._note("'delete'", "n")}
+  END IF;
+  RETURN NULL;
+END""",
+        )
+
+    def _record_key_function(self) -> str:
+        q = self.quote
+
+        def as_object(row: str) -> str:
+            pairs = (f"{q.literal(name)}, {row}.{q.name(name)}" for name in self.spec.key)
+            return f"jsonb_build_object({', '.join(pairs)})"
+
+        return self._create(
+            "record_key",
+            f"""BEGIN
+  INSERT INTO {self.schema}.pk_change (table_schema, table_name, tx_id, old_key, new_key)
+  VALUES ({q.literal(self.spec.live_schema)}, {q.literal(self.spec.name)},
+    {self.schema}.start_transaction(), {as_object("OLD")}, {as_object("NEW")});
+  RETURN NEW;
+END""",
+        )
+
+    # Triggers ----------------------------------------------------------------------
+
+    def triggers(self) -> dict[str, str]:
+        """Trigger names and what follows ``CREATE TRIGGER name``."""
+        live, q = self.live, self.quote
+        key = self.spec.key
+        key_changed = f"{self._record(key, 'OLD.')} *<> {self._record(key, 'NEW.')}"
+        found = {
+            BEGIN_TRIGGER: f"BEFORE UPDATE ON {live} FOR EACH ROW WHEN ({NO_ID}) "
+            f"EXECUTE FUNCTION {self.schema}.take_id()",
+            INSERT_STAMP_TRIGGER: f"BEFORE INSERT ON {live} FOR EACH ROW WHEN ("
+            f"(NEW.{q.tx} = NULLIF(current_setting('temporal.tx_id', true), '')::bigint) "
+            f"IS NOT TRUE) EXECUTE FUNCTION {self.schema}.stamp_insert()",
+            STAMP_TRIGGER: f"BEFORE UPDATE ON {live} FOR EACH ROW "
+            f"EXECUTE FUNCTION {self.function('stamp_update')}()",
+            KEY_TRIGGER: f"BEFORE UPDATE ON {live} FOR EACH ROW WHEN ({key_changed}) "
+            f"EXECUTE FUNCTION {self.function('record_key')}()",
+            TRUNCATE_TRIGGER: f"BEFORE TRUNCATE ON {live} FOR EACH STATEMENT "
+            f"EXECUTE FUNCTION {self.function('capture_truncate')}()",
+        }
+        if self.spec.kind == "row":
+            return found | self._row_triggers()
+        return found | {
+            INSERT_TRIGGER: f"AFTER INSERT ON {live} REFERENCING NEW TABLE AS new_rows "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {self.function('capture_insert')}()",
+            UPDATE_TRIGGER: f"AFTER UPDATE ON {live} REFERENCING OLD TABLE AS old_rows "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {self.function('capture_update')}()",
+            DELETE_TRIGGER: f"AFTER DELETE ON {live} REFERENCING OLD TABLE AS old_rows "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {self.function('capture_delete')}()",
+        }
+
+    def _row_triggers(self) -> dict[str, str]:
+        live, tx = self.live, self.quote.tx
+        capture = self.function("capture_row")
+        return {
+            INSERT_TRIGGER: f"AFTER INSERT ON {live} FOR EACH ROW "
+            f"EXECUTE FUNCTION {self.function('capture_insert_row')}()",
+            UPDATE_TRIGGER: f"AFTER UPDATE ON {live} FOR EACH ROW "
+            f"WHEN (OLD.{tx} <> NEW.{tx}) EXECUTE FUNCTION {capture}()",
+            DELETE_TRIGGER: f"AFTER DELETE ON {live} FOR EACH ROW "
+            f"EXECUTE FUNCTION {capture}()",
+        }
+
+    def trigger_statements(self) -> Iterator[str]:
+        """Create the triggers, so that they fire also for replicated changes."""
+        for name, definition in self.triggers().items():
+            yield f"CREATE TRIGGER {self.quote.name(name)} {definition}"
+            yield f"ALTER TABLE {self.live} ENABLE ALWAYS TRIGGER {self.quote.name(name)}"
+
+    def drop_trigger_statements(self) -> Iterator[str]:
+        """Drop the triggers and the functions they call."""
+        for name in self.triggers():
+            yield f"DROP TRIGGER IF EXISTS {self.quote.name(name)} ON {self.live}"
+        for name in self.function_names():
+            yield f"DROP FUNCTION IF EXISTS {self.schema}.{self.quote.name(name)}()"

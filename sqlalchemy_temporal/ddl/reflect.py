@@ -1,0 +1,157 @@
+"""Describe a live table from the catalog of a PostgreSQL database.
+
+What the triggers record is taken from what the table really has, not from what a model
+says of it: a column that only the database knows would otherwise be lost without a word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from sqlalchemy_temporal.ddl.spec import ColumnSpec, TableSpec
+from sqlalchemy_temporal.errors import (
+    ConfigurationError,
+    MissingKeyError,
+    NotInstalledError,
+)
+from sqlalchemy_temporal.naming import SYSTEM_COLUMNS, TX_COLUMN, VersioningOptions
+
+_RELATION = text(
+    """
+    SELECT c.oid, n.nspname AS schema, c.relkind AS kind, c.relispartition AS partition,
+           EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid OR i.inhrelid = c.oid)
+             AS in_tree
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = to_regclass(:name)
+    """
+)
+_COLUMNS = text(
+    """
+    SELECT a.attname AS name, a.attgenerated::text AS generated,
+           format_type(a.atttypid, a.atttypmod) AS type,
+           CASE WHEN a.attgenerated = 'v' THEN pg_get_expr(d.adbin, d.adrelid) END AS expression
+    FROM pg_attribute a
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = :oid AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY a.attnum
+    """
+)
+_KEY = text(
+    """
+    SELECT a.attname
+    FROM pg_index i
+    CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k(attnum, position)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    WHERE i.indrelid = :oid AND i.indisprimary AND k.position <= i.indnkeyatts
+    ORDER BY k.position
+    """
+)
+_FOREIGN_KEYS = text(
+    """
+    SELECT array_agg(a.attname::text ORDER BY k.position) AS columns
+    FROM pg_constraint f
+    CROSS JOIN LATERAL unnest(f.conkey) WITH ORDINALITY AS k(attnum, position)
+    JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.attnum
+    WHERE f.conrelid = :oid AND f.contype = 'f'
+    GROUP BY f.oid ORDER BY 1
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTable:
+    """A live table as the catalog describes it.
+
+    Attributes:
+        spec: what its DDL is generated from.
+        has_system_column: whether it already carries the system column.
+    """
+
+    spec: TableSpec
+    has_system_column: bool
+
+
+def reflect_table(
+    connection: Connection,
+    schema: str | None,
+    name: str,
+    options: VersioningOptions,
+    *,
+    key: tuple[str, ...] = (),
+) -> LiveTable:
+    """Describe ``schema.name`` as it is in the database.
+
+    Parameters:
+        connection: where to look.
+        schema: the table's schema; None for the first match on the search path.
+        name: the table's name.
+        options: how it is versioned.
+        key: the key columns to use when the table has no primary key constraint.
+
+    Raises:
+        NotInstalledError: there is no such table.
+        MissingKeyError: it has no primary key.
+        ConfigurationError: it is a view or another thing that cannot be versioned, or an
+            excluded column does not exist or belongs to the key.
+    """
+    quote = connection.dialect.identifier_preparer.quote
+    # The preparer doubles percent signs for statement text; this name is a value.
+    full = (f"{quote(schema)}." if schema else "") + quote(name)
+    found = connection.execute(_RELATION, {"name": full.replace("%%", "%")}).one_or_none()
+    label = f"{schema}.{name}" if schema else name
+    if found is None:
+        raise NotInstalledError(f"there is no table {label!r} in this database")
+    if found.kind not in ("r", "p"):
+        raise ConfigurationError(f"{label!r} is not an ordinary or partitioned table")
+    if found.partition:
+        raise ConfigurationError(
+            f"{label!r} is a partition; version its partitioned parent instead"
+        )
+    rows = connection.execute(_COLUMNS, {"oid": found.oid}).all()
+    primary = tuple(connection.scalars(_KEY, {"oid": found.oid})) or key
+    if not primary:
+        raise MissingKeyError(
+            f"table {label!r} has no primary key, so its rows cannot be followed through "
+            "time; add one, or name the identifying columns in the model's primary key"
+        )
+    names = {row.name for row in rows}
+    _check(label, names, primary, options)
+    columns = tuple(
+        ColumnSpec(row.name, generated=row.generated != "", expression=row.expression)
+        for row in rows
+        if row.name != TX_COLUMN and row.name not in options.exclude
+    )
+    foreign = (tuple(value) for value in connection.scalars(_FOREIGN_KEYS, {"oid": found.oid}))
+    recorded = {column.name for column in columns}
+    spec = TableSpec(
+        schema=schema,
+        name=name,
+        columns=columns,
+        key=primary,
+        foreign_keys=tuple(dict.fromkeys(f for f in foreign if set(f) <= recorded)),
+        options=options,
+        kind="row" if found.kind == "p" or found.in_tree else "ordinary",
+        has_unrecorded=bool(set(options.exclude) & names),
+        found_in=found.schema,
+    )
+    return LiveTable(spec, TX_COLUMN in names)
+
+
+def _check(label: str, names: set[str], key: tuple[str, ...], options: VersioningOptions) -> None:
+    missing = sorted(set(options.exclude) - names)
+    if missing:
+        raise ConfigurationError(
+            f"table {label!r} has no column(s) {', '.join(missing)} to exclude"
+        )
+    in_key = sorted(set(options.exclude) & set(key))
+    if in_key:
+        raise ConfigurationError(
+            f"table {label!r}: key column(s) {', '.join(in_key)} cannot be excluded"
+        )
+    clash = sorted((names & set(SYSTEM_COLUMNS)) - {TX_COLUMN})
+    if clash:
+        raise ConfigurationError(
+            f"table {label!r}: column name(s) {', '.join(clash)} are used by versioning"
+        )

@@ -1,0 +1,141 @@
+"""What the DDL of one versioned table is generated from.
+
+A :class:`TableSpec` is a plain value. It comes from a ``Table`` of the application
+(:func:`spec_from_table`) or from the catalog of a database
+(:mod:`sqlalchemy_temporal.ddl.reflect`); the rendered DDL depends on nothing else, so a
+migration written offline and one run online are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Table
+
+from sqlalchemy_temporal.naming import (
+    TX_COLUMN,
+    VersioningOptions,
+    function_name,
+    history_name,
+    qualified_name,
+)
+from sqlalchemy_temporal.schema import (
+    foreign_key_columns,
+    key_columns,
+    options_of,
+    recorded_columns,
+)
+
+TableKind = Literal["ordinary", "row"]
+"""``ordinary``: statement triggers with transition tables. ``row``: row triggers, for
+partitioned tables and inheritance trees, whose members statement triggers would miss."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSpec:
+    """One recorded column.
+
+    Attributes:
+        name: its name in the database.
+        generated: whether the database computes it.
+        expression: for a virtual generated column, the expression that computes it;
+            such a column is NULL in what triggers see.
+    """
+
+    name: str
+    generated: bool = False
+    expression: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """One versioned table, as the DDL needs to know it.
+
+    Attributes:
+        schema: the schema as declared; None for the connection's default.
+        name: the live table's name.
+        columns: the recorded columns.
+        key: the primary key columns.
+        foreign_keys: column lists of foreign keys, whose indexes history copies.
+        options: how the table is versioned.
+        kind: which sort of triggers it needs.
+        has_unrecorded: whether the live table has columns that are not recorded.
+        found_in: the schema the catalog has it in, when that was asked.
+    """
+
+    schema: str | None
+    name: str
+    columns: tuple[ColumnSpec, ...]
+    key: tuple[str, ...]
+    foreign_keys: tuple[tuple[str, ...], ...]
+    options: VersioningOptions
+    kind: TableKind = "ordinary"
+    has_unrecorded: bool = False
+    found_in: str | None = None
+
+    @property
+    def live_schema(self) -> str:
+        """The schema in which the live table was found; ``public`` when nothing is known."""
+        return self.found_in or self.schema or "public"
+
+    @property
+    def history_schema(self) -> str:
+        """The schema of the history table."""
+        return self.options.effective_history_schema
+
+    @property
+    def history_table(self) -> str:
+        """The name of the history table."""
+        return history_name(self.schema, self.name, self.options)
+
+    @property
+    def qualified(self) -> str:
+        """``schema.table``, as used in counts and messages."""
+        return qualified_name(self.live_schema, self.name)
+
+    @property
+    def token(self) -> str:
+        """Eight hexadecimal digits that identify the table in setting names."""
+        return hashlib.sha256(self.qualified.encode()).hexdigest()[:8]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The names of the recorded columns."""
+        return tuple(column.name for column in self.columns)
+
+    def function(self, purpose: str) -> str:
+        """The name of one of the table's generated functions."""
+        return function_name(purpose, self.schema, self.name)
+
+
+def spec_from_table(table: Table) -> TableSpec:
+    """Describe a versioned ``table`` for the DDL.
+
+    Raises:
+        ConfigurationError: the table is declared in a way that cannot be versioned.
+    """
+    options = options_of(table) or VersioningOptions()
+    columns = tuple(
+        ColumnSpec(
+            name=str(column.name),
+            generated=column.computed is not None,
+        )
+        for column in recorded_columns(table)
+    )
+    dialect_options = table.dialect_options.get("postgresql", {})
+    by_row = bool(dialect_options.get("partition_by") or dialect_options.get("inherits"))
+    return TableSpec(
+        schema=table.schema,
+        name=str(table.name),
+        columns=columns,
+        key=tuple(str(column.name) for column in key_columns(table)),
+        foreign_keys=foreign_key_columns(table),
+        options=options,
+        kind="row" if by_row else "ordinary",
+        has_unrecorded=bool(options.exclude),
+    )
+
+
+__all__ = ["TX_COLUMN", "ColumnSpec", "TableKind", "TableSpec", "spec_from_table"]

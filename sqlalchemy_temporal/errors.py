@@ -1,0 +1,170 @@
+"""Every error this library raises, in one tree.
+
+::
+
+    TemporalError
+    ├── ConfigurationError            a declaration that cannot be versioned
+    │   ├── UnknownOptionError        an option that does not exist or has a bad value
+    │   └── MissingKeyError           a table without a primary key
+    ├── InstallationError             the database is not what the declarations need
+    │   ├── NotInstalledError         schema, history table or registration is missing
+    │   ├── MissingTriggerError       a trigger is missing, disabled or was edited
+    │   ├── SchemaDriftError          live table, history table and model differ
+    │   ├── PrivilegeError            the role may not create what versioning needs
+    │   └── UnsupportedDatabaseError  a dialect or server version that cannot be used
+    ├── MomentError                   a point in time that cannot be resolved
+    │   ├── NaiveDatetimeError        a datetime without a time zone
+    │   ├── FutureMomentError         a time that has not happened yet
+    │   ├── BeforeVersioningError     a time before the first recorded commit
+    │   ├── UnknownRevisionError      no such commit, tag, branch or expression
+    │   ├── SnapshotTooOldError       the transaction's snapshot cannot see the moment
+    │   └── BarrierTimeoutError       a commit in flight did not end in time
+    ├── ReadOnlyPastError             a write while reading the past
+    ├── UnsupportedReadError          a question the past cannot answer exactly
+    │   └── UnversionedTableError     a table without history in a question to the past
+    ├── CaptureError                  a change that cannot be recorded
+    │   └── TwoPhaseError             PREPARE TRANSACTION with versioned changes
+    ├── CommitError                   a commit that was refused
+    │   └── StaleParentError          HEAD moved since the commit was begun
+    └── ServerUnavailable             no PostgreSQL server could be found or started
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BarrierTimeoutError",
+    "BeforeVersioningError",
+    "CaptureError",
+    "CommitError",
+    "ConfigurationError",
+    "FutureMomentError",
+    "InstallationError",
+    "MissingKeyError",
+    "MissingTriggerError",
+    "MomentError",
+    "NaiveDatetimeError",
+    "NotInstalledError",
+    "PrivilegeError",
+    "ReadOnlyPastError",
+    "SchemaDriftError",
+    "ServerUnavailable",
+    "SnapshotTooOldError",
+    "StaleParentError",
+    "TemporalError",
+    "TwoPhaseError",
+    "UnknownOptionError",
+    "UnknownRevisionError",
+    "UnsupportedDatabaseError",
+    "UnsupportedReadError",
+    "UnversionedTableError",
+]
+
+
+class TemporalError(Exception):
+    """The base of every error raised by this library."""
+
+
+class ConfigurationError(TemporalError):
+    """A model or table is declared in a way that cannot be versioned."""
+
+
+class UnknownOptionError(ConfigurationError):
+    """A versioning option does not exist, or its value is not one of those allowed."""
+
+
+class MissingKeyError(ConfigurationError):
+    """The table has no primary key, so its rows cannot be followed through time."""
+
+
+class InstallationError(TemporalError):
+    """The database does not hold what the declarations need."""
+
+
+class NotInstalledError(InstallationError):
+    """The versioning schema, a history table or a table's registration is missing."""
+
+
+class MissingTriggerError(InstallationError):
+    """A trigger that records changes is missing, disabled or was edited."""
+
+
+class SchemaDriftError(InstallationError):
+    """The live table, its history table and the model no longer have the same columns."""
+
+
+class PrivilegeError(InstallationError):
+    """The database role lacks a right that setting up versioning needs."""
+
+
+class UnsupportedDatabaseError(InstallationError):
+    """The dialect or the server's version cannot be used."""
+
+
+class MomentError(TemporalError):
+    """A point in time could not be resolved to a commit."""
+
+
+class NaiveDatetimeError(MomentError):
+    """A datetime without a time zone was given where an instant is needed."""
+
+
+class FutureMomentError(MomentError):
+    """A time was given that the server's clock has not reached."""
+
+
+class BeforeVersioningError(MomentError):
+    """A time was given for which nothing had been recorded yet."""
+
+
+class UnknownRevisionError(MomentError):
+    """No commit, tag or branch has this name."""
+
+
+class SnapshotTooOldError(MomentError):
+    """The transaction's fixed snapshot began before the moment it asks about."""
+
+
+class BarrierTimeoutError(MomentError):
+    """A transaction that is just committing did not end within the time allowed."""
+
+
+class ReadOnlyPastError(TemporalError):
+    """Something tried to write while reading the past."""
+
+
+class UnsupportedReadError(TemporalError):
+    """The statement cannot be answered exactly as of the moment asked."""
+
+
+class UnversionedTableError(UnsupportedReadError):
+    """The statement reads a table that has no history."""
+
+
+class CaptureError(TemporalError):
+    """A change cannot be recorded, so it was refused."""
+
+
+class TwoPhaseError(CaptureError):
+    """Two-phase commit was asked for; versioned changes cannot be prepared."""
+
+
+class CommitError(TemporalError):
+    """A commit was refused; nothing of it is visible."""
+
+
+class StaleParentError(CommitError):
+    """The commit was based on a parent that is no longer HEAD.
+
+    Attributes:
+        expected: the parent the commit claimed.
+        actual: the commit that is HEAD.
+    """
+
+    def __init__(self, message: str, *, expected: str, actual: str | None) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.actual = actual
+
+
+class ServerUnavailable(TemporalError):  # noqa: N818 - named as users of test servers expect
+    """No PostgreSQL server could be found or started; the message lists what was tried."""

@@ -1,0 +1,64 @@
+"""``version.changeset``: what a version changed, and what made and ended it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy_temporal.model.line import version_beginning_with, version_ending_with
+from sqlalchemy_temporal.model.place import place_of
+from sqlalchemy_temporal.model.version import Version, info_of
+
+
+class Change(NamedTuple):
+    """The value of one attribute before and after."""
+
+    old: Any
+    new: Any
+
+
+def replaced_by(version: Version) -> Version | None:
+    """The version that ``version`` replaced; None when it began with an INSERT."""
+    place = place_of(version)
+    if place is not None and place.position > 0:
+        before = place.page.versions[place.position - 1]
+        return before if before.temporal_end_tx_id == version.temporal_tx_id else None
+    return version_ending_with(version, version.temporal_tx_id)
+
+
+def changeset_of(version: Version) -> dict[str, Change]:
+    """What ``version`` changed, by attribute name; see :attr:`Version.changeset`.
+
+    Values are compared as their column type compares them. Attributes whose columns are
+    excluded from versioning never occur.
+    """
+    before = replaced_by(version)
+    found = {}
+    for name, column in info_of(type(version)).recorded.items():
+        new = getattr(version, name)
+        old = None if before is None else getattr(before, name)
+        if not _equal(column.type, old, new):
+            found[name] = Change(old, new)
+    return found
+
+
+def _equal(column_type: Any, old: Any, new: Any) -> bool:
+    if old is None or new is None:
+        return old is new
+    return bool(column_type.compare_values(old, new))
+
+
+def operation_of(version: Version) -> str:
+    """What made ``version``, ``"INSERT"`` or ``"UPDATE"``; see :attr:`Version.operation`."""
+    return "INSERT" if replaced_by(version) is None else "UPDATE"
+
+
+def ended_by(version: Version) -> str | None:
+    """What ended ``version``; see :attr:`Version.ended_by`."""
+    if version.temporal_end_tx_id is None:
+        return None
+    if version_beginning_with(version, version.temporal_end_tx_id) is not None:
+        return "UPDATE"
+    return "TRUNCATE" if version.temporal_operation == "TRUNCATE" else "DELETE"
+
+
+__all__ = ["Change", "changeset_of", "ended_by", "operation_of", "replaced_by"]

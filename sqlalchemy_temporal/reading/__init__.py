@@ -1,0 +1,1 @@
+"""Questions to the past: the same statements, answered as of a moment."""

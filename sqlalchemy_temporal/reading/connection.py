@@ -1,0 +1,179 @@
+"""A connection of the past: what runs through it is read as of a moment, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NoReturn
+
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Executable,
+    FunctionElement,
+    Result,
+    ScalarResult,
+    SelectBase,
+    TextClause,
+)
+from sqlalchemy.orm import FromStatement
+from sqlalchemy.sql.lambdas import StatementLambdaElement
+
+from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.clock.resolve import When, resolve
+from sqlalchemy_temporal.errors import ReadOnlyPastError, UnsupportedReadError
+from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
+from sqlalchemy_temporal.reading import refusal
+from sqlalchemy_temporal.reading.compiler import install
+from sqlalchemy_temporal.reading.option import AsOf, has_choice, with_option
+from sqlalchemy_temporal.reading.policy import Policy
+
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+_NO_OPTIONS: Final[Mapping[str, Any]] = {}
+
+
+class PastConnection:
+    """Runs statements on a connection as of a moment.
+
+    It shares the connection's transaction and never begins, commits or ends anything.
+    Each statement gets its moment here, at the last step before it is compiled, so that
+    nothing a session or a hook did on the way can make it a question to the present.
+
+    Parameters:
+        connection: the present connection.
+        option: the moment and the policy.
+    """
+
+    def __init__(self, connection: Connection, option: AsOf) -> None:
+        install(connection.dialect)
+        self._connection = connection
+        self._option = option
+
+    @property
+    def moment(self) -> Moment:
+        """The moment that is read."""
+        return self._option.moment
+
+    @property
+    def dialect(self) -> Any:
+        """The dialect of the database."""
+        return self._connection.dialect
+
+    @property
+    def engine(self) -> Any:
+        """The engine the connection belongs to."""
+        return self._connection.engine
+
+    def in_transaction(self) -> bool:
+        """Whether the shared connection is in a transaction."""
+        return self._connection.in_transaction()
+
+    def execute(
+        self,
+        statement: Executable,
+        parameters: Parameters = None,
+        *,
+        execution_options: Mapping[str, Any] = _NO_OPTIONS,
+    ) -> CursorResult[Any]:
+        """Run a SELECT as of the moment.
+
+        Raises:
+            ReadOnlyPastError: the statement writes.
+            UnsupportedReadError: it cannot be answered exactly.
+        """
+        return self._connection.execute(
+            self.prepare(statement),
+            parameters,
+            execution_options=dict(execution_options),
+        )
+
+    def scalar(
+        self,
+        statement: Executable,
+        parameters: Any = None,
+        *,
+        execution_options: Mapping[str, Any] = _NO_OPTIONS,
+    ) -> Any:
+        """The first column of the first row, or None."""
+        return self.execute(
+            statement, parameters, execution_options=execution_options
+        ).scalar()
+
+    def scalars(
+        self,
+        statement: Executable,
+        parameters: Any = None,
+        *,
+        execution_options: Mapping[str, Any] = _NO_OPTIONS,
+    ) -> ScalarResult[Any]:
+        """The first column of each row."""
+        result: Result[Any] = self.execute(
+            statement, parameters, execution_options=execution_options
+        )
+        return result.scalars()
+
+    def prepare(self, statement: Executable) -> Executable:
+        """``statement`` with its moment.
+
+        Raises:
+            ReadOnlyPastError: the statement writes.
+            UnsupportedReadError: it is SQL text or of an unknown kind.
+        """
+        if has_choice(statement):
+            return statement
+        return with_moment(statement, self._option)
+
+    def exec_driver_sql(self, statement: str, *_: object, **__: object) -> NoReturn:
+        """Refused: SQL text is not rewritten.
+
+        Raises:
+            UnsupportedReadError: always.
+        """
+        raise UnsupportedReadError(
+            f"SQL text cannot be read as of a moment: {statement[:60]!r}; use SQLAlchemy's "
+            "constructs, or the present connection"
+        )
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise ReadOnlyPastError(
+            "a connection of the past shares the present transaction and does not control it; "
+            "begin, commit and roll back on the present connection"
+        )
+
+    begin = begin_nested = commit = rollback = close = _refuse
+
+
+def with_moment(statement: Executable, option: AsOf) -> Executable:
+    """Give ``statement`` its moment, or refuse it when that could mean nothing.
+
+    Raises:
+        ReadOnlyPastError: the statement writes.
+        UnsupportedReadError: it is SQL text (unless allowed) or of an unknown kind.
+    """
+    if isinstance(statement, StatementLambdaElement):
+        statement = statement._resolved
+    if getattr(statement, "is_dml", False) or getattr(statement, "is_ddl", False):
+        raise ReadOnlyPastError(
+            f"{type(statement).__name__} in a session of the past; the past is read-only"
+        )
+    if isinstance(statement, FunctionElement):
+        statement = statement.select()
+    if isinstance(statement, SelectBase | FromStatement):
+        return with_option(statement, option)
+    if isinstance(statement, TextClause):
+        refusal.check_text(statement.text, option.policy)
+        return statement
+    raise UnsupportedReadError(
+        f"{type(statement).__name__} cannot be read as of a moment; use a SELECT"
+    )
+
+
+def option_for(
+    connection: Connection, when: When, policy: Policy, schema: str = DEFAULT_SCHEMA
+) -> AsOf:
+    """Resolve ``when`` on ``connection`` into the option that reads it.
+
+    Raises:
+        MomentError: ``when`` names no point in time that can be read.
+    """
+    return AsOf(resolve(connection, when, schema), policy)

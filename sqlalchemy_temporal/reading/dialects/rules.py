@@ -1,0 +1,27 @@
+"""The interface behind which databases differ when the past is read."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, Table
+
+BIGGEST_ID = 2**63 - 1
+"""The end of a version that has not ended: above every transaction id."""
+
+
+class Rules(Protocol):
+    """How one database says what the reading of the past needs."""
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """Names of functions that come with the database and read no tables."""
+
+    def history_of(self, table: Table) -> tuple[str | None, str]:
+        """The schema and the name that the history table of ``table`` has there."""
+
+    def in_flight(self, tx: ColumnElement[int], ids: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether ``tx`` is one of ``ids``, a list in one parameter."""
+
+    def not_in_flight(self, tx: ColumnElement[int], ids: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether ``tx`` is none of ``ids``."""

@@ -1,0 +1,129 @@
+"""The statement option that says as of which moment a statement is to be read.
+
+The option is part of a statement's cache key, but the moment in it is three bind
+parameters. So the first statement of a kind is compiled for the past once, and every other
+moment reuses that compiled form with other values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar, cast
+
+from sqlalchemy import ARRAY, JSON, BigInteger, BindParameter, Executable, bindparam
+from sqlalchemy.orm import UserDefinedOption
+from sqlalchemy.sql.cache_key import HasCacheKey
+from sqlalchemy.sql.visitors import InternalTraversal
+
+from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.reading.policy import Policy
+
+S = TypeVar("S", bound=Executable)
+
+_IDS: Final = JSON().with_variant(ARRAY(BigInteger), "postgresql")
+
+
+class Bounds(HasCacheKey):
+    """A moment as bind parameters: the same SQL for every moment.
+
+    Attributes:
+        hi: the largest visible transaction id.
+        inflight: the ids up to ``hi`` that are not visible, as one array parameter.
+        lo: the smallest id that may not be visible.
+    """
+
+    __slots__ = ("hi", "inflight", "lo")
+    _traverse_internals = (
+        ("hi", InternalTraversal.dp_clauseelement),
+        ("inflight", InternalTraversal.dp_clauseelement),
+        ("lo", InternalTraversal.dp_clauseelement),
+    )
+
+    def __init__(
+        self, hi: BindParameter[int], inflight: BindParameter[Any], lo: BindParameter[int]
+    ) -> None:
+        self.hi = hi
+        self.inflight = inflight
+        self.lo = lo
+
+    @classmethod
+    def of(cls, moment: Moment) -> Bounds:
+        """The bounds of ``moment``; each call makes parameters of their own."""
+        return cls(
+            bindparam("temporal_hi", moment.hi, BigInteger, unique=True),
+            bindparam("temporal_inflight", list(moment.inflight), _IDS, unique=True),
+            bindparam("temporal_lo", moment.lo, BigInteger, unique=True),
+        )
+
+
+class AsOf(HasCacheKey, UserDefinedOption):
+    """Read every versioned table of a statement as of a moment.
+
+    The compiler of a dialect acts on it once
+    :func:`~sqlalchemy_temporal.reading.compiler.install` has been called for the dialect;
+    sessions and connections of the past do both.
+
+    Parameters:
+        moment: the moment to read.
+        policy: what to do where there is no exact answer.
+    """
+
+    __slots__ = ("bounds", "moment", "policy")
+    inherit_cache = True
+    # The past session gives the option to every statement, those of loaders too: were it
+    # propagated as well, loaders would meet it twice.
+    propagate_to_loaders = False
+    _traverse_internals = (
+        ("bounds", InternalTraversal.dp_has_cache_key),
+        ("policy", InternalTraversal.dp_plain_obj),
+    )
+
+    def __init__(self, moment: Moment, policy: Policy) -> None:
+        super().__init__()
+        self.moment = moment
+        self.policy = policy
+        self.bounds = Bounds.of(moment)
+
+    def __repr__(self) -> str:
+        return f"AsOf(seq={self.moment.seq})"
+
+
+class Present(HasCacheKey, UserDefinedOption):
+    """Leave this one statement of a session of the past as it is.
+
+    For the library's own questions about all of history, which are not questions to one
+    moment.
+    """
+
+    __slots__ = ()
+    inherit_cache = True
+    _traverse_internals: tuple[Any, ...] = ()
+
+
+PRESENT: Final = Present()
+"""``statement.options(PRESENT)``: read it as it is, in a session of the past too."""
+
+
+def options_on(statement: object) -> Iterable[object]:
+    """The options a statement carries."""
+    return cast("Iterable[object]", getattr(statement, "_with_options", ()))
+
+
+def option_of(statement: object) -> AsOf | None:
+    """The moment a statement is to be read at, or None when it is an ordinary one."""
+    for option in options_on(statement):
+        if isinstance(option, AsOf):
+            return option
+    return None
+
+
+def has_choice(statement: object) -> bool:
+    """Whether a statement already says when it is to be read."""
+    return any(isinstance(option, AsOf | Present) for option in options_on(statement))
+
+
+def with_option(statement: S, option: AsOf) -> S:
+    """``statement`` to be read as of the option's moment, unless it says otherwise."""
+    if has_choice(statement):
+        return statement
+    return cast("S", statement.options(option))

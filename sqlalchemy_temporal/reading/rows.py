@@ -1,0 +1,175 @@
+"""The SELECT that yields the rows of one table as of a moment.
+
+The rows of a moment are the live rows written by a visible transaction and the closed
+versions whose start is visible and whose end is not. Three forms of SQL say so. All of
+them are exact; they differ in what the planner can do with them (measured on PostgreSQL 15
+with 200,000 rows of 10 versions each, as multiples of the same question to the live table).
+
+``rows`` (the default)
+    One filter outside of a plain union. PostgreSQL flattens a union only when its branches
+    carry no WHERE; then joins reach the indexes of both branches: 1,000 parents and their
+    children ×1.0, 25 keys of an IN list ×2 (with the filter inside ×3 and ×24 for joins
+    from a filtered parent).
+
+``key``
+    For a row asked for by its primary key. History is read in the order of
+    ``(key, end)`` from ``lo`` on and left at the first version that is visible, so a row
+    with 10,000 versions costs as much as one with ten: ×1.1–1.5 (``rows``: up to ×7).
+
+``table``
+    The filter inside both branches. For joins of whole tables, where there is nothing to
+    push down: ×2.6 (``rows``: ×4–8, because the planner then joins four pairs of branches).
+
+In all of them ``end >= lo`` comes first. It follows from "the end is not visible", but
+only it can be answered by an index, as the list of ids in flight cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Label,
+    Select,
+    SelectBase,
+    Table,
+    TableClause,
+    and_,
+    cast,
+    column,
+    literal_column,
+    null,
+    or_,
+    select,
+)
+from sqlalchemy.sql.elements import quoted_name
+
+from sqlalchemy_temporal.naming import END_COLUMN, TX_COLUMN
+from sqlalchemy_temporal.reading.dialects.rules import BIGGEST_ID, Rules
+from sqlalchemy_temporal.reading.option import Bounds
+from sqlalchemy_temporal.schema import recorded_columns
+
+class Form(Enum):
+    """The form of SQL that reads a table as of a moment."""
+
+    ROWS = "rows"
+    KEY = "key"
+    TABLE = "table"
+
+
+class AsStored(TableClause):
+    """A table of the database that is read as it is, with its system columns."""
+
+    inherit_cache = True
+
+
+def rows_as_of(
+    table: Table,
+    bounds: Bounds,
+    rules: Rules,
+    *,
+    form: Form = Form.ROWS,
+    key: Sequence[ColumnElement[bool]] = (),
+) -> SelectBase:
+    """The rows of ``table`` as of a moment, with its columns under their own names.
+
+    Columns that are excluded from history read as NULL of their type: their value at the
+    moment is not known, and the present one would not be an answer.
+
+    Parameters:
+        table: a versioned table.
+        bounds: the moment.
+        rules: what the database needs.
+        form: see the module.
+        key: for :attr:`Form.KEY`, an equality for every column of the primary key, in
+            which the column has its name only.
+    """
+    recorded = {c.name for c in recorded_columns(table)}
+    columns = [_output(c, recorded=c.name in recorded) for c in table.columns]
+    live = AsStored(quoted(table.name), schema=table.schema)
+    schema, name = rules.history_of(table)
+    history = AsStored(quoted(name), schema=schema)
+    if form is Form.ROWS:
+        return _filter_outside(columns, live, history, bounds, rules)
+    start, end = _id(TX_COLUMN), _id(END_COLUMN)
+    present = select(*columns).select_from(live)
+    present = present.where(*key, visible(start, bounds, rules))
+    past = select(*columns).select_from(history)
+    past = past.where(*key, *_standing(start, end, bounds, rules))
+    if form is Form.KEY:
+        # Versions of one key follow each other, so at most one of them stands at a moment:
+        # the limit changes no answer, it only ends the search. It must not end it at the
+        # first end that is greater than some id, because ids do not order commits.
+        newest = past.order_by(end).limit(literal_column("1")).subquery("v")
+        past = select(*(column(quoted(c.name)) for c in columns)).select_from(newest)
+    return present.union_all(past)
+
+
+def visible(tx: ColumnElement[int], bounds: Bounds, rules: Rules) -> ColumnElement[bool]:
+    """Whether the changes of transaction ``tx`` are visible at the moment."""
+    return and_(tx <= bounds.hi, rules.not_in_flight(tx, bounds.inflight))
+
+
+def not_visible(tx: ColumnElement[int], bounds: Bounds, rules: Rules) -> ColumnElement[bool]:
+    """Whether the changes of transaction ``tx`` are not visible at the moment."""
+    return or_(tx > bounds.hi, rules.in_flight(tx, bounds.inflight))
+
+
+def quoted(name: str) -> str:
+    """``name`` with the quoting that was asked for where it was declared."""
+    return name if isinstance(name, quoted_name) else quoted_name(name, None)
+
+
+def _filter_outside(
+    columns: Sequence[Label[Any] | ColumnElement[Any]],
+    live: AsStored,
+    history: AsStored,
+    bounds: Bounds,
+    rules: Rules,
+) -> Select[Any]:
+    start, end = _id(TX_COLUMN), _id(END_COLUMN)
+    # A constant of the same type as the other branch's column: a cast there would keep
+    # PostgreSQL from flattening the union.
+    never = cast(literal_column(str(BIGGEST_ID)), BigInteger).label(END_COLUMN)
+    versions = (
+        select(*columns, start, never)
+        .select_from(live)
+        .union_all(select(*columns, start, end).select_from(history))
+        .subquery("v")
+    )
+    outer = [column(quoted(c.name)) for c in columns]
+    return (
+        select(*outer)
+        .select_from(versions)
+        .where(*_standing(start, end, bounds, rules))
+    )
+
+
+def _standing(
+    start: ColumnElement[int], end: ColumnElement[int], bounds: Bounds, rules: Rules
+) -> tuple[ColumnElement[bool], ...]:
+    return (
+        end >= bounds.lo,
+        visible(start, bounds, rules),
+        not_visible(end, bounds, rules),
+    )
+
+
+def _output(source: Column[Any], *, recorded: bool) -> Any:
+    name = quoted(source.name)
+    if recorded:
+        # Without a type, as no conversion is due here: the enclosing SELECT does it.
+        return column(name)
+    return cast(null(), source.type).label(name)
+
+
+def _id(name: str) -> ColumnElement[int]:
+    return column(name, BigInteger)
+
+
+__all__ = ["AsStored", "Form", "not_visible", "quoted", "rows_as_of", "visible"]

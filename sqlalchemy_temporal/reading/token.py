@@ -1,0 +1,80 @@
+"""The mark that objects of the past carry, and the guards of the present against them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import InstanceState, ORMExecuteState, Session
+
+from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.errors import ReadOnlyPastError
+
+
+@dataclass(frozen=True, slots=True)
+class PastToken:
+    """The identity token of objects as they were at a moment.
+
+    It is part of the identity key, so it stays with the object when the session of the past
+    is closed, and when the object is pickled.
+    """
+
+    seq: int
+    uuid: UUID
+
+    @classmethod
+    def of(cls, moment: Moment) -> PastToken:
+        """The token of ``moment``."""
+        return cls(moment.seq, moment.uuid)
+
+
+def is_past(instance: object) -> bool:
+    """Whether ``instance`` is an object as it was, loaded by a session of the past."""
+    state = inspect(instance, raiseerr=False)
+    return isinstance(state, InstanceState) and isinstance(state.identity_token, PastToken)
+
+
+def refuse_past(instance: object) -> None:
+    """Refuse an object of the past where the present is about to be changed.
+
+    Raises:
+        ReadOnlyPastError: ``instance`` is of the past.
+    """
+    if is_past(instance):
+        raise read_only(instance)
+
+
+def read_only(instance: object) -> ReadOnlyPastError:
+    """The error for an object of the past in a session of the present."""
+    return ReadOnlyPastError(
+        f"{type(instance).__name__} was loaded from the past; added or merged into the present "
+        "it would silently revert the row. Load the present object and set what is to change"
+    )
+
+
+def refuse_attach(session: Session, instance: Any) -> None:
+    """``before_attach`` of a present session: no objects of the past.
+
+    Raises:
+        ReadOnlyPastError: ``instance`` is of the past.
+    """
+    refuse_past(instance)
+
+
+def refuse_merge(execution: ORMExecuteState) -> None:
+    """``do_orm_execute`` of a present session: no loading in place of an object of the past.
+
+    ``Session.merge`` looks for the present object under the identity of the one given, the
+    token included; nothing else asks for such an identity.
+
+    Raises:
+        ReadOnlyPastError: a past identity is looked for.
+    """
+    options: Any = execution.load_options if execution.is_select else None
+    if options is not None and isinstance(options._identity_token, PastToken):
+        raise ReadOnlyPastError(
+            "an object loaded from the past cannot be merged into a present session: it would "
+            "silently revert the row. Load the present object and set what is to change"
+        )

@@ -1,0 +1,376 @@
+"""The library's own tables, and the history table that belongs to a live table.
+
+Two kinds of ``Table`` come from here. :func:`system_tables` describes what lies once in
+a database: transactions, commits, references and the list of versioned tables.
+:func:`history_table` derives, from a live table, the table of its closed versions. Both
+live in a :class:`~sqlalchemy.MetaData` of their own, so that code which walks the
+application's metadata never meets them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Sequence,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.elements import quoted_name
+
+from sqlalchemy_temporal.errors import ConfigurationError, MissingKeyError
+from sqlalchemy_temporal.naming import (
+    END_COLUMN,
+    FROM_COLUMN,
+    ID_COLUMN,
+    INFO_KEY,
+    OPERATION_COLUMN,
+    SYSTEM_COLUMNS,
+    TO_COLUMN,
+    TX_COLUMN,
+    VersioningOptions,
+    history_name,
+)
+
+_Json = JSON().with_variant(JSONB(), "postgresql")
+_Time = DateTime(timezone=True)
+_Names = JSON().with_variant(ARRAY(Text), "postgresql")
+_Ids = JSON().with_variant(ARRAY(BigInteger), "postgresql")
+
+
+@dataclass(frozen=True, slots=True)
+class SystemTables:
+    """The library's own tables in one schema of one database."""
+
+    schema: str
+    metadata: MetaData
+    versioned_tables: Table
+    transaction: Table
+    commit: Table
+    ref: Table
+    pk_change: Table
+    pending: Table
+    transaction_id: Sequence
+    commit_sequence: Sequence
+
+
+@lru_cache(maxsize=64)
+def system_tables(schema: str) -> SystemTables:
+    """Describe the library's own tables in ``schema`` (same object for the same name)."""
+    metadata = MetaData(schema=schema)
+    return SystemTables(
+        schema=schema,
+        metadata=metadata,
+        versioned_tables=_versioned_tables(metadata),
+        transaction=_transaction(metadata),
+        commit=_commit(metadata),
+        ref=_ref(metadata),
+        pk_change=_pk_change(metadata),
+        pending=Table(
+            "pending",
+            metadata,
+            Column("tx_id", BigInteger, nullable=False, autoincrement=False),
+            prefixes=["UNLOGGED"],
+            comment="Transactions under way: a row here makes commit write its stamp.",
+        ),
+        transaction_id=Sequence("transaction_id_seq", metadata=metadata, schema=schema),
+        commit_sequence=Sequence("commit_seq", metadata=metadata, schema=schema, cache=1),
+    )
+
+
+def _versioned_tables(metadata: MetaData) -> Table:
+    return Table(
+        "versioned_tables",
+        metadata,
+        Column("id", Integer, Identity(always=True), primary_key=True),
+        Column("table_schema", Text, nullable=False),
+        Column("table_name", Text, nullable=False),
+        Column("history_schema", Text, nullable=False),
+        Column("history_table", Text, nullable=False),
+        Column("key_columns", _Names, nullable=False),
+        Column("excluded_columns", _Names, nullable=False),
+        Column("capture", Text, nullable=False),
+        Column("columns", _Json, nullable=False),
+        Column("fingerprint", Text, nullable=False),
+        Column("enabled_tx_id", BigInteger, nullable=False),
+        Column("enabled_at", _Time, nullable=False, server_default=func.current_timestamp()),
+        Column("disabled_tx_id", BigInteger),
+        Column("disabled_at", _Time),
+        Column("gaps", _Json, nullable=False, server_default=text("'[]'")),
+        UniqueConstraint("table_schema", "table_name"),
+        UniqueConstraint("history_schema", "history_table"),
+        comment="Every table that is or was versioned.",
+    )
+
+
+def _transaction(metadata: MetaData) -> Table:
+    return Table(
+        "transaction",
+        metadata,
+        Column("id", BigInteger, primary_key=True, autoincrement=False),
+        Column("commit_seq", BigInteger, nullable=False),
+        Column("started_at", _Time, nullable=False),
+        Column("committed_at", _Time, nullable=False),
+        Column("uuid", Uuid, nullable=False),
+        Column("operation", Text, nullable=False),
+        Column("database_user", Text, nullable=False),
+        Column("author", Text),
+        Column("message", Text),
+        Column("context", _Json),
+        Column("counts", _Json, nullable=False),
+        Column("parent_uuid", Uuid),
+        Column("merge_parent_uuid", Uuid),
+        comment="One row per database transaction that changed versioned tables.",
+    )
+
+
+def _commit(metadata: MetaData) -> Table:
+    return Table(
+        "commit",
+        metadata,
+        Column("seq", BigInteger, primary_key=True, autoincrement=False),
+        Column("tx_id", BigInteger, nullable=False, unique=True),
+        Column("uuid", Uuid, nullable=False, unique=True),
+        Column("parent_uuid", Uuid),
+        Column("merge_parent_uuid", Uuid),
+        Column("effective_at", _Time, nullable=False, unique=True),
+        Column("hi", BigInteger, nullable=False),
+        Column("lo", BigInteger, nullable=False),
+        Column("inflight", _Ids, nullable=False),
+        Column("hash", LargeBinary),
+        Column("deleted_at", _Time),
+        Column("deleted_by", Text),
+        comment="Sealed transactions: nodes of the commit graph, in their exact order.",
+    )
+
+
+def _ref(metadata: MetaData) -> Table:
+    return Table(
+        "ref",
+        metadata,
+        Column("name", Text, primary_key=True),
+        Column("kind", Text, nullable=False),
+        Column("commit_uuid", Uuid, nullable=False),
+        Column("author", Text),
+        Column("created_at", _Time, nullable=False, server_default=func.current_timestamp()),
+        comment="Tags and branches.",
+    )
+
+
+def _pk_change(metadata: MetaData) -> Table:
+    return Table(
+        "pk_change",
+        metadata,
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("table_schema", Text, nullable=False),
+        Column("table_name", Text, nullable=False),
+        Column("tx_id", BigInteger, nullable=False),
+        Column("old_key", _Json, nullable=False),
+        Column("new_key", _Json, nullable=False),
+        Index("pk_change_table_tx", "table_schema", "table_name", "tx_id"),
+        comment="Rows whose key was changed: the old key and the new one.",
+    )
+
+
+def options_of(table: Table) -> VersioningOptions | None:
+    """The versioning options of ``table``, or None when it is not versioned."""
+    entry = table.info.get(INFO_KEY)
+    return entry["options"] if entry else None
+
+
+def is_versioned(table: Table) -> bool:
+    """Whether ``table`` was declared versioned."""
+    return INFO_KEY in table.info
+
+
+def mark_versioned(table: Table, options: VersioningOptions) -> None:
+    """Record on ``table`` itself that it is versioned, and how."""
+    table.info.setdefault(INFO_KEY, {})["options"] = options
+
+
+def key_columns(table: Table) -> tuple[Column[Any], ...]:
+    """The primary key columns of ``table``.
+
+    Raises:
+        MissingKeyError: there is none.
+    """
+    columns = tuple(table.primary_key.columns)
+    if not columns:
+        raise MissingKeyError(
+            f"table {table.fullname!r} has no primary key, so its rows cannot be followed "
+            "through time; add a primary key, or mark the identifying columns with "
+            "primary_key=True"
+        )
+    return columns
+
+
+def recorded_columns(table: Table) -> tuple[Column[Any], ...]:
+    """The columns of ``table`` that its history keeps, in order.
+
+    Raises:
+        ConfigurationError: an excluded column does not exist or belongs to the key, or a
+            column has the name of a system column.
+    """
+    options = options_of(table) or VersioningOptions()
+    keys = {column.name for column in key_columns(table)}
+    for name in options.exclude:
+        if name not in table.c and name not in {c.name for c in table.c}:
+            raise ConfigurationError(
+                f"table {table.fullname!r}: excluded column {name!r} does not exist"
+            )
+        if name in keys:
+            raise ConfigurationError(
+                f"table {table.fullname!r}: key column {name!r} cannot be excluded"
+            )
+    taken = {str(name) for column in table.c for name in (column.name, column.key)}
+    clash = sorted(taken & set(SYSTEM_COLUMNS))
+    if clash:
+        raise ConfigurationError(
+            f"table {table.fullname!r}: column name(s) {', '.join(clash)} are used by "
+            "versioning; rename the column(s)"
+        )
+    return tuple(column for column in table.c if column.name not in options.exclude)
+
+
+def history_metadata(metadata: MetaData) -> MetaData:
+    """The companion of ``metadata`` that holds its history tables."""
+    found = metadata.info.get(INFO_KEY)
+    if found is None:
+        found = metadata.info[INFO_KEY] = MetaData()
+    return cast("MetaData", found)
+
+
+def history_table(table: Table) -> Table:
+    """The history table of a versioned ``table``: its closed versions.
+
+    It has the recorded columns of the live table without defaults, generation,
+    uniqueness or references, and the system columns: ``temporal_id``,
+    ``temporal_operation`` (what ended this version), ``temporal_tx_id`` and
+    ``temporal_end_tx_id`` (the transactions that wrote and that ended it) and
+    ``temporal_valid_from``, ``temporal_valid_to`` (when those began, for people).
+
+    Raises:
+        ConfigurationError: ``table`` is not versioned, or cannot be.
+    """
+    entry = table.info.get(INFO_KEY)
+    if entry is None:
+        raise ConfigurationError(
+            f"table {table.fullname!r} is not versioned; inherit Versioned in its model "
+            "or call versioned_table(table)"
+        )
+    found = entry.get("history")
+    if found is not None and live_of(found) is not table:
+        # A copy made by to_metadata() shares the entry of its original.
+        entry = table.info[INFO_KEY] = {"options": entry["options"]}
+        found = None
+    if found is None:
+        found = entry["history"] = _build_history(table, entry["options"])
+    elif entry["width"] != len(table.c):
+        _append_new_columns(found, table)
+    entry["width"] = len(table.c)
+    return cast("Table", found)
+
+
+def bare_column(column: Column[Any]) -> Column[Any]:
+    """A column of the same name, key and type, and nothing else.
+
+    The type is set afterwards: a Column given an Enum, or an array of one, would register
+    to create and drop the type together with its table, which the live table does.
+    """
+    bare: Column[Any] = Column(
+        quoted_name(column.name, getattr(column.name, "quote", None)),
+        key=column.key,
+        nullable=True,
+        autoincrement=False,
+    )
+    bare.type = column.type
+    return bare
+
+
+def _append_new_columns(history: Table, table: Table) -> None:
+    """Add what ``table`` gained since, e.g. from single-table subclasses."""
+    for column in recorded_columns(table):
+        if column.key not in history.c:
+            history.append_column(bare_column(column))
+
+
+def _build_history(table: Table, options: VersioningOptions) -> Table:
+    metadata = history_metadata(table.metadata)
+    name = history_name(table.schema, table.name, options)
+    _forget_replaced(metadata, table, f"{options.effective_history_schema}.{name}")
+    return Table(
+        name,
+        metadata,
+        *(bare_column(column) for column in recorded_columns(table)),
+        Column(ID_COLUMN, BigInteger, Identity(always=True), nullable=False),
+        Column(OPERATION_COLUMN, Text, nullable=False),
+        Column(TX_COLUMN, BigInteger, nullable=False),
+        Column(END_COLUMN, BigInteger, primary_key=True, autoincrement=False),
+        Column(FROM_COLUMN, _Time),
+        Column(TO_COLUMN, _Time),
+        schema=options.effective_history_schema,
+        info={f"{INFO_KEY}.live": table},
+    )
+
+
+def _forget_replaced(metadata: MetaData, table: Table, history_key: str) -> None:
+    """Drop the description of a table that was removed from the application's MetaData."""
+    present = metadata.tables.get(history_key)
+    live = None if present is None else live_of(present)
+    if present is None or live is None:
+        return
+    if table.metadata.tables.get(live.key) is live:
+        raise ConfigurationError(
+            f"tables {live.fullname!r} and {table.fullname!r} would share the history table "
+            f"{present.fullname!r}; give one of them another history_table_suffix"
+        )
+    metadata.remove(present)
+
+
+def live_of(history: Table) -> Table | None:
+    """The live table a history table belongs to, or None for any other table."""
+    return cast("Table | None", history.info.get(f"{INFO_KEY}.live"))
+
+
+def foreign_key_columns(table: Table) -> tuple[tuple[str, ...], ...]:
+    """The local column lists of ``table``'s foreign keys that history keeps."""
+    recorded = {column.name for column in recorded_columns(table)}
+    found = []
+    for constraint in table.foreign_key_constraints:
+        names = tuple(column.name for column in constraint.columns)
+        if set(names) <= recorded:
+            found.append(names)
+    return tuple(sorted(set(found)))
+
+
+__all__ = [
+    "SystemTables",
+    "bare_column",
+    "foreign_key_columns",
+    "history_metadata",
+    "history_table",
+    "is_versioned",
+    "key_columns",
+    "live_of",
+    "mark_versioned",
+    "options_of",
+    "recorded_columns",
+    "system_tables",
+]

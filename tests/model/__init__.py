@@ -1,0 +1,1 @@
+"""Tests of the model layer: declarations, histories of entities, versions of objects."""
