@@ -60,21 +60,29 @@ def make_plan(options: Options) -> Plan:
             "a data directory that is kept, reached by TCP, needs a password of your own"
         )
     account = server_account(options.data_directory)
+    source = options.binaries or find_binaries()
+    # Asked before there is anything to clean up, since it takes a moment.
+    in_place = _can_run(source, account)
     root = options.temp_directory or temp_root(account)
     runtime = Path(tempfile.mkdtemp(prefix="temporal-pg-", dir=root))
     try:
         if account is not None:
             os.chown(runtime, account.uid, account.gid)
-        return _plan_in(runtime, options, account)
+        binaries = source if in_place else source.moved_to(runtime / "copy")
+        copies = () if in_place else source.movable
+        return _plan_in(runtime, options, account, binaries, copies)
     except BaseException:
         shutil.rmtree(runtime)
         raise
 
 
-def _plan_in(runtime: Path, options: Options, account: Account | None) -> Plan:
-    source = options.binaries or find_binaries()
-    binaries = _reachable(source, account, runtime)
-    copies = source.movable if binaries is not source else ()
+def _plan_in(
+    runtime: Path,
+    options: Options,
+    account: Account | None,
+    binaries: Binaries,
+    copies: tuple[Path, ...],
+) -> Plan:
     data = options.data_directory or runtime / "data"
     password = options.password or secrets.token_urlsafe(24)
     initdb = None
@@ -108,20 +116,19 @@ def _plan_in(runtime: Path, options: Options, account: Account | None) -> Plan:
     return Plan(order, url, tcp)
 
 
-def _reachable(binaries: Binaries, account: Account | None, runtime: Path) -> Binaries:
-    """Return programs the account can start: these, or their copy in the runtime directory."""
+def _can_run(binaries: Binaries, account: Account | None) -> bool:
+    """Tell whether the account can run the programs where they are, or else from a copy."""
     if not binaries.is_complete():
         raise ServerUnavailable(f"there are no initdb and postgres in {binaries.directory}")
-    if account is None or all(
-        account.runs(binaries.program(name)) for name in ("initdb", "postgres")
-    ):
-        return binaries
+    programs = (binaries.program("initdb"), binaries.program("postgres"))
+    if account is None or all(account.runs(program) for program in programs):
+        return True
     if not binaries.movable:
         raise ServerUnavailable(
             f"the account {account.name!r}, which runs the server as root may not, "
             f"cannot start the programs in {binaries.directory}"
         )
-    return binaries.moved_to(runtime / "copy")
+    return False
 
 
 def _make_data_directory(data: Path, account: Account | None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from collections.abc import Sequence as SequenceOf
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import (
@@ -13,9 +14,11 @@ from sqlalchemy import (
     Result,
     ScalarResult,
     SelectBase,
+    Sequence,
     TextClause,
 )
 from sqlalchemy.orm import FromStatement
+from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.sql.lambdas import StatementLambdaElement
 
 from sqlalchemy_temporal.clock.moment import Moment
@@ -24,11 +27,12 @@ from sqlalchemy_temporal.errors import ReadOnlyPastError, UnsupportedReadError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.reading import refusal
 from sqlalchemy_temporal.reading.compiler import install
-from sqlalchemy_temporal.reading.option import AsOf, has_choice, with_option
+from sqlalchemy_temporal.reading.option import AsOf, with_option
 from sqlalchemy_temporal.reading.policy import Policy
 
-Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+Parameters = Mapping[str, Any] | SequenceOf[Mapping[str, Any]] | None
 
+_WRITES: Final = (ExecutableDDLElement, Sequence)
 _NO_OPTIONS: Final[Mapping[str, Any]] = {}
 
 
@@ -119,8 +123,6 @@ class PastConnection:
             ReadOnlyPastError: the statement writes.
             UnsupportedReadError: it is SQL text or of an unknown kind.
         """
-        if has_choice(statement):
-            return statement
         return with_moment(statement, self._option)
 
     def exec_driver_sql(self, statement: str, *_: object, **__: object) -> NoReturn:
@@ -152,7 +154,7 @@ def with_moment(statement: Executable, option: AsOf) -> Executable:
     """
     if isinstance(statement, StatementLambdaElement):
         statement = statement._resolved
-    if getattr(statement, "is_dml", False) or getattr(statement, "is_ddl", False):
+    if getattr(statement, "is_dml", False) or isinstance(statement, _WRITES):
         raise ReadOnlyPastError(
             f"{type(statement).__name__} in a session of the past; the past is read-only"
         )

@@ -7,7 +7,6 @@ moment reuses that compiled form with other values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import ARRAY, JSON, BigInteger, BindParameter, Executable, bindparam
@@ -69,7 +68,6 @@ class AsOf(HasCacheKey, UserDefinedOption):
     """
 
     __slots__ = ("bounds", "moment", "policy")
-    inherit_cache = True
     # The past session gives the option to every statement, those of loaders too: were it
     # propagated as well, loaders would meet it twice.
     propagate_to_loaders = False
@@ -96,7 +94,6 @@ class Present(HasCacheKey, UserDefinedOption):
     """
 
     __slots__ = ()
-    inherit_cache = True
     _traverse_internals: tuple[Any, ...] = ()
 
 
@@ -104,9 +101,9 @@ PRESENT: Final = Present()
 """``statement.options(PRESENT)``: read it as it is, in a session of the past too."""
 
 
-def options_on(statement: object) -> Iterable[object]:
+def options_on(statement: object) -> tuple[object, ...]:
     """The options a statement carries."""
-    return cast("Iterable[object]", getattr(statement, "_with_options", ()))
+    return cast("tuple[object, ...]", getattr(statement, "_with_options", ()))
 
 
 def option_of(statement: object) -> AsOf | None:
@@ -117,13 +114,18 @@ def option_of(statement: object) -> AsOf | None:
     return None
 
 
-def has_choice(statement: object) -> bool:
-    """Whether a statement already says when it is to be read."""
-    return any(isinstance(option, AsOf | Present) for option in options_on(statement))
-
-
 def with_option(statement: S, option: AsOf) -> S:
-    """``statement`` to be read as of the option's moment, unless it says otherwise."""
-    if has_choice(statement):
+    """``statement`` to be read as of the option's moment.
+
+    Another moment that it carried is replaced: where a statement runs decides. One that
+    carries :data:`PRESENT` is left alone.
+    """
+    given = options_on(statement)
+    if not any(isinstance(other, AsOf | Present) for other in given):
+        return cast("S", statement.options(option))
+    if option in given or any(isinstance(other, Present) for other in given):
         return statement
-    return cast("S", statement.options(option))
+    kept = tuple(other for other in given if not isinstance(other, AsOf))
+    changed = cast("Any", statement)._generate()
+    changed._with_options = (*kept, option)
+    return cast("S", changed)

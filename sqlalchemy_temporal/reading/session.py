@@ -12,102 +12,114 @@ that cache by statement keep moments apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, ClassVar, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from sqlalchemy import Connection, Engine, Executable, event
-from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.exc import UnboundExecutionError
+from sqlalchemy.orm import ORMExecuteState, Session
 
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import When
 from sqlalchemy_temporal.errors import ReadOnlyPastError
-from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.reading.connection import PastConnection, option_for, with_moment
 from sqlalchemy_temporal.reading.option import AsOf
-from sqlalchemy_temporal.reading.policy import Choice, Plan, Policy
+from sqlalchemy_temporal.reading.policy import Policy
 from sqlalchemy_temporal.reading.token import PastToken, refuse_attach, refuse_merge
 
 _Bind = Engine | Connection
 
 
+class _Past:
+    """The state of one session of the past, apart from that of the user's class."""
+
+    __slots__ = ("closed", "options", "parent", "policy", "schema", "token", "when")
+
+    def __init__(self, parent: Session, when: When, policy: Policy, schema: str) -> None:
+        self.parent = parent
+        self.when = when
+        self.policy = policy
+        self.schema = schema
+        self.token = PastToken()
+        self.options: dict[_Bind, AsOf] = {}
+        self.closed = False
+
+    def connection(self, bind: _Bind) -> Connection:
+        """The parent's connection for ``bind``, in the parent's transaction."""
+        if self.closed:
+            raise ReadOnlyPastError(
+                "this session of the past is closed; use it inside of its with block"
+            )
+        return self.parent._connection_for_bind(bind)
+
+    def option(self, bind: _Bind) -> AsOf:
+        """The moment in the database of ``bind``; each database has its own clock."""
+        option = self.options.get(bind)
+        if option is None:
+            option = option_for(self.connection(bind), self.when, self.policy, self.schema)
+            self.options[bind] = option
+        return option
+
+
 class AsOfSession(Session):
     """What a session of the past adds to the class of its parent.
 
-    Not made by hand: see :func:`as_of` and ``TemporalSession.as_of``.
+    Not made by hand: see :func:`~sqlalchemy_temporal.reading.as_of.as_of`.
     """
 
-    _temporal_past: ClassVar[bool] = True
-
-    _parent: Session
-    _when: When
-    _policy: Policy
-    _schema: str
-    _options: dict[_Bind, AsOf]
+    _temporal: _Past
 
     # ---------------------------------------------------------------------- what is read
 
     @property
     def present(self) -> Session:
         """The ordinary session this one was opened from."""
-        return self._parent
+        return self._temporal.parent
 
     @property
     def moment(self) -> Moment:
         """The moment that is read (in the database of the default bind)."""
-        return self._option_for(self.get_bind()).moment
-
-    def _option_for(self, bind: _Bind) -> AsOf:
-        option = self._options.get(bind)
-        if option is None:
-            connection = self._parent._connection_for_bind(bind)
-            option = option_for(connection, self._when, self._policy, self._schema)
-            self._options[bind] = option
-        return option
+        return self._temporal.option(self.get_bind()).moment
 
     # ------------------------------------------------------------------------ execution
 
     def get_bind(self, *args: Any, **kw: Any) -> _Bind:
         """The bind the parent would use."""
-        return self._parent.get_bind(*args, **kw)
+        return self._temporal.parent.get_bind(*args, **kw)
 
-    def _connection_for_bind(self, engine: _Bind, *_: Any, **__: Any) -> Any:
+    def _connection_for_bind(self, engine: _Bind, *_: object, **__: object) -> Any:
         # The one place where a session obtains what its statements run on.
-        self._check_if_closed()
-        return PastConnection(self._parent._connection_for_bind(engine), self._option_for(engine))
+        connection = self._temporal.connection(engine)
+        return PastConnection(connection, self._temporal.option(engine))
 
     def _execute_internal(self, statement: Executable, *args: Any, **kw: Any) -> Any:
-        options = {**(kw.pop("execution_options", None) or {})}
+        options = dict(kw.get("execution_options") or {})
+        options.setdefault("identity_token", self._temporal.token)
         kw["execution_options"] = options
-        if len(self._options) == 1:
-            (option,) = self._options.values()
-            options.setdefault("identity_token", PastToken.of(option.moment))
+        for option in self._temporal.options.values():
+            # For hooks only: which bind it will be is not known yet, and the connection
+            # puts in the moment of that.
             statement = with_moment(statement, option)
+            break
         return super()._execute_internal(statement, *args, **kw)
 
     def get(self, entity: Any, ident: Any, **kw: Any) -> Any:
         """The object with this primary key as it was, or None if there was none."""
-        kw["identity_token"] = PastToken.of(self.moment)
+        kw["identity_token"] = self._temporal.token
         return super().get(entity, ident, **kw)
 
-    def _check_if_closed(self) -> None:
-        if self.__dict__.get("_temporal_closed"):
-            raise ReadOnlyPastError(
-                "this session of the past is closed; use it inside of its with block"
-            )
-
     def close(self) -> None:
-        """End the session; its objects stay readable as far as they were loaded."""
-        self.__dict__["_temporal_closed"] = True
+        """End the session and detach its objects."""
+        self._temporal.closed = True
         super().close()
 
     # -------------------------------------------------------------------------- refused
 
     def _refuse_write(self, *_: object, **__: object) -> NoReturn:
         raise ReadOnlyPastError(
-            f"the past is read-only ({type(self).__name__}); change objects of the present "
-            "session, or use the repository to restore a state"
+            "the past is read-only; change objects of the present session, or use the "
+            "repository to restore a state of the past"
         )
 
     def flush(self, objects: Any = None) -> None:
@@ -119,19 +131,64 @@ class AsOfSession(Session):
         if not self._is_clean():
             self._refuse_write()
 
+    add = add_all = delete = delete_all = merge = merge_all = _refuse_write  # type: ignore[assignment]
+    bulk_save_objects = bulk_insert_mappings = bulk_update_mappings = _refuse_write  # type: ignore[assignment]
+    begin = begin_nested = commit = prepare = _refuse_write  # type: ignore[assignment]
 
-_WRITES = (
-    "add",
-    "add_all",
-    "begin",
-    "begin_nested",
-    "bulk_insert_mappings",
-    "bulk_save_objects",
-    "bulk_update_mappings",
-    "commit",
-    "delete",
-    "delete_all",
-    "merge",
-    "merge_all",
-    "prepare",
-)
+
+def open_past(session: Session, when: When, policy: Policy, schema: str) -> AsOfSession:
+    """Open a session of the past under ``session``; the caller closes it.
+
+    Opened from a session of the past, it belongs to the same present session.
+
+    Raises:
+        MomentError: ``when`` names no point in time that can be read.
+    """
+    parent = session.present if isinstance(session, AsOfSession) else session
+    past = _child_of(parent)
+    past._temporal = _Past(parent, when, policy.check(), schema)
+    _guard(parent)
+    try:
+        bind = parent.get_bind()
+    except UnboundExecutionError:
+        return past  # no default: each bind resolves the moment when it is first used
+    try:
+        past._temporal.option(bind)
+    except BaseException:
+        past.close()
+        raise
+    return past
+
+
+def _child_of(parent: Session) -> AsOfSession:
+    kind = _class_for(type(parent))
+    past = kind.__new__(kind)
+    # Not the constructor of the user's class, which may want arguments or do things.
+    Session.__init__(past, autoflush=False, expire_on_commit=False, info=parent.info)
+    past.bind = parent.bind
+    past._query_cls = parent._query_cls
+    for name, value in vars(parent).items():
+        if name != "dispatch" and name not in vars(past):
+            setattr(past, name, value)
+    for listener in _own_listeners(parent):
+        event.listen(past, "do_orm_execute", listener)
+    event.listen(past, "before_attach", past._refuse_write)
+    return past
+
+
+@lru_cache(maxsize=256)
+def _class_for(parent: type[Session]) -> type[AsOfSession]:
+    return cast("type[AsOfSession]", type(f"AsOf{parent.__name__}", (AsOfSession, parent), {}))
+
+
+def _own_listeners(parent: Session) -> list[Callable[[ORMExecuteState], Any]]:
+    """Hooks on the parent itself; those on its class reach the child by inheritance."""
+    listeners = getattr(parent.dispatch.do_orm_execute, "listeners", ())
+    return [listener for listener in listeners if listener is not refuse_merge]
+
+
+def _guard(parent: Session) -> None:
+    """Let a session of any class refuse objects of the past from now on."""
+    for name, guard in (("before_attach", refuse_attach), ("do_orm_execute", refuse_merge)):
+        if not event.contains(parent, name, guard):
+            event.listen(parent, name, guard)

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import InstanceState, ORMExecuteState, Session
 
-from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.errors import ReadOnlyPastError
 
 
 @dataclass(frozen=True, slots=True)
 class PastToken:
-    """The identity token of objects as they were at a moment.
+    """The identity token of the objects of one session of the past.
 
-    It is part of the identity key, so it stays with the object when the session of the past
-    is closed, and when the object is pickled.
+    It is part of their identity key, so it stays with an object when its session is closed
+    and when it is pickled.
     """
 
-    seq: int
-    uuid: UUID
-
-    @classmethod
-    def of(cls, moment: Moment) -> PastToken:
-        """The token of ``moment``."""
-        return cls(moment.seq, moment.uuid)
+    session: UUID = field(default_factory=uuid4)
 
 
 def is_past(instance: object) -> bool:

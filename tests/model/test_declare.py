@@ -24,7 +24,6 @@ from sqlalchemy_temporal.model.history import history_of
 from sqlalchemy_temporal.naming import VersioningOptions
 from sqlalchemy_temporal.schema import history_table, is_versioned, options_of
 
-
 Key = Annotated[int, mapped_column(primary_key=True)]
 Name = Annotated[str, mapped_column(String(30))]
 

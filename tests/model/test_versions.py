@@ -431,9 +431,7 @@ class TestReadOnly:
         with pytest.raises(ReadOnlyPastError, match="cannot be made"):
             Customer.History(id=7)
 
-    def test_setting_what_it_is_already_does_no_harm(
-        self, session: Session, ana: Customer
-    ) -> None:
+    def test_setting_what_it_is_already_does_no_harm(self, session: Session, ana: Customer) -> None:
         version = ana.versions[0]
         version.name = "Ana"
         session.flush()
@@ -442,20 +440,6 @@ class TestReadOnly:
         for statement in (insert, update, delete):
             with pytest.raises(ArgumentError, match="Subquery"):
                 statement(history_of(Customer))
-
-    def test_bulk_methods(self, session: Session, ana: Customer) -> None:
-        row = {"id": 7, "name": "Zoe", "temporal_tx_id": ana.versions[-1].temporal_tx_id}
-        version = ana.versions[-1]
-        version.name = "Zoe"
-        for write in (
-            lambda: session.bulk_update_mappings(Customer.History, [row]),
-            lambda: session.bulk_insert_mappings(Customer.History, [row]),
-            lambda: session.bulk_save_objects([version]),
-        ):
-            with pytest.raises(ReadOnlyPastError):
-                write()
-        session.rollback()
-        assert names(ana.versions) == ["Ana", "Bea", "Cleo"]
 
 
 class TestNamesOfTheUsersOwn:

@@ -395,7 +395,9 @@ BEGIN
     IF {s}.seal() IS NULL THEN
       reached := {s}.barrier();{_fresh_or_refuse(s)}
       SELECT * INTO node FROM {s}.unsealed(reached) u WHERE u.uuid = asked;
-    ELSE
+    END IF;
+    IF node.seq IS NULL THEN
+      -- Sealed just now, here or by somebody else.
       SELECT * INTO node FROM {s}.commit c WHERE c.uuid = asked;
     END IF;
   END IF;
