@@ -71,9 +71,13 @@ class SystemTables:
     commit_sequence: Sequence
 
 
-@lru_cache(maxsize=64)
 def system_tables(schema: str) -> SystemTables:
     """Describe the library's own tables in ``schema`` (same object for the same name)."""
+    return _system_tables(str(schema))  # Table.schema is a subclass of str, cached apart
+
+
+@lru_cache(maxsize=64)
+def _system_tables(schema: str) -> SystemTables:
     metadata = MetaData(schema=schema)
     return SystemTables(
         schema=schema,

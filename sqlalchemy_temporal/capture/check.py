@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, select, text
 from sqlalchemy_temporal.ddl.postgresql.table import STAMP_TRIGGER, TRIGGERS
 from sqlalchemy_temporal.ddl.spec import TableSpec
 from sqlalchemy_temporal.errors import MissingTriggerError, NotInstalledError, SchemaDriftError
-from sqlalchemy_temporal.naming import INFO_KEY
+from sqlalchemy_temporal.naming import INFO_KEY, VersioningOptions
 from sqlalchemy_temporal.schema import history_table, options_of, recorded_columns, system_tables
 
 _TRIGGERS = text(
@@ -66,7 +66,7 @@ def verify_capture(connection: Connection, tables: Iterable[Table]) -> None:
         options = options_of(table)
         if options is None or options.capture != "trigger" or table.fullname in known:
             continue
-        _verify(connection, table)
+        _verify(connection, table, options)
         known.add(table.fullname)
 
 
@@ -75,7 +75,7 @@ def forget_verified(connection: Connection) -> None:
     connection.info.pop(f"{INFO_KEY}.verified", None)
 
 
-def _verify(connection: Connection, table: Table) -> None:
+def _verify(connection: Connection, table: Table, options: VersioningOptions) -> None:
     quote = connection.dialect.identifier_preparer.quote
     full = (f"{quote(table.schema)}." if table.schema else "") + quote(str(table.name))
     rows = connection.execute(_TRIGGERS, {"name": full.replace("%%", "%")}).all()
@@ -86,21 +86,25 @@ def _verify(connection: Connection, table: Table) -> None:
         "op.enable_versioning() in a migration"
     )
     if not found:
-        raise NotInstalledError(f"table {table.fullname!r} is not versioned in this database. {advice}")
+        raise NotInstalledError(
+            f"table {table.fullname!r} is not versioned in this database. {advice}"
+        )
     missing = sorted(TRIGGERS - set(found))
     disabled = sorted(name for name, row in found.items() if row.enabled == "D")
     if missing or disabled:
         parts = [f"{name} is missing" for name in missing]
         parts += [f"{name} is disabled" for name in disabled]
         raise MissingTriggerError(f"table {table.fullname!r}: {', '.join(parts)}. {advice}")
-    _verify_registration(connection, table, found[STAMP_TRIGGER].comment, advice)
+    _verify_registration(connection, table, options, found[STAMP_TRIGGER].comment, advice)
 
 
 def _verify_registration(
-    connection: Connection, table: Table, comment: str | None, advice: str
+    connection: Connection,
+    table: Table,
+    options: VersioningOptions,
+    comment: str | None,
+    advice: str,
 ) -> None:
-    options = options_of(table)
-    assert options is not None
     listed = system_tables(options.schema).versioned_tables
     row = connection.execute(
         select(listed.c.fingerprint, listed.c.columns).where(

@@ -28,6 +28,7 @@ from sqlalchemy_temporal.errors import (
 from sqlalchemy_temporal.naming import (
     INFO_KEY,
     VersioningOptions,
+    qualified_name,
 )
 from sqlalchemy_temporal.schema import (
     history_table,
@@ -139,6 +140,13 @@ def _install_table(
     if live.has_system_column:
         plan = [e for e in plan if not isinstance(e, elements.AddSystemColumn)]
     execute(connection, plan)
+    for partition_schema, partition in live.partitions:
+        execute(connection, [elements.CatchTruncate(spec, partition_schema, partition)])
+    for child_schema, child in live.children:
+        # Rows of a child are rows of its parent: their history must be, too.
+        _install_table(connection, child_schema, child, options, live.spec.key)
+        member = reflect_table(connection, child_schema, child, options, key=live.spec.key)
+        execute(connection, [elements.InheritHistory(member.spec, spec)])
 
 
 def uninstall(
@@ -151,9 +159,26 @@ def uninstall(
     """
     if not system_exists(connection, options.schema):
         return
-    live = reflect_table(connection, schema, name, options)
-    with in_one_transaction(connection), privileges_explained(live.spec.qualified):
-        execute(connection, elements.disable(live.spec))
+    with in_one_transaction(connection), privileges_explained(qualified_name(schema, name)):
+        _uninstall_table(connection, schema, name, options, ())
+
+
+def _uninstall_table(
+    connection: Connection,
+    schema: str | None,
+    name: str,
+    options: VersioningOptions,
+    key: tuple[str, ...],
+) -> None:
+    live = reflect_table(connection, schema, name, options, key=key)
+    for child_schema, child in live.children:
+        _uninstall_table(connection, child_schema, child, options, live.spec.key)
+    for partition_schema, partition in live.partitions:
+        execute(connection, [elements.DropCatchTruncate(live.spec, partition_schema, partition)])
+    plan = list(elements.disable(live.spec))
+    if live.inherits_system_column:
+        plan = [e for e in plan if not isinstance(e, elements.DropSystemColumn)]
+    execute(connection, plan)
 
 
 def install_system(connection: Connection, schema: str) -> None:

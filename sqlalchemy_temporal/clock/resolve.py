@@ -75,7 +75,7 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
     _require_system(connection, schema)
     quoted = connection.dialect.identifier_preparer.quote(schema)
     row = connection.execute(
-        text(f"SELECT * FROM {quoted}.resolve(:kind, :asked, :back)"),
+        text(f"SELECT * FROM {quoted}.resolve(:kind, :asked, :back)"),  # noqa: S608 - quoted
         {"kind": question.kind, "asked": question.asked, "back": question.back},
     ).one()
     if row.problem is not None:

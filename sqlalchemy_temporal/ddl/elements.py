@@ -18,7 +18,7 @@ from sqlalchemy.sql.compiler import DDLCompiler
 
 from sqlalchemy_temporal.ddl.postgresql import system
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
-from sqlalchemy_temporal.ddl.postgresql.table import TEMPLATE, TableSql
+from sqlalchemy_temporal.ddl.postgresql.table import TEMPLATE, TRUNCATE_TRIGGER, TableSql
 from sqlalchemy_temporal.ddl.spec import TableSpec
 from sqlalchemy_temporal.errors import UnsupportedDatabaseError
 from sqlalchemy_temporal.schema import system_tables
@@ -66,9 +66,11 @@ class CreateSystem(SchemaElement):
         """Tables by SQLAlchemy's own DDL, functions from :mod:`ddl.postgresql.system`."""
         tables = system_tables(self.schema)
         name = quote.name(self.schema)
-        created = [f"CREATE SCHEMA IF NOT EXISTS {name}"]
-        for sequence in (tables.transaction_id, tables.commit_sequence):
-            created.append(_text(CreateSequence(sequence, if_not_exists=True), quote.dialect))
+        created = [
+            f"CREATE SCHEMA IF NOT EXISTS {name}",
+            _text(CreateSequence(tables.transaction_id, if_not_exists=True), quote.dialect),
+            _text(CreateSequence(tables.commit_sequence, if_not_exists=True), quote.dialect),
+        ]
         for table in tables.metadata.sorted_tables:
             created.append(_text(CreateTable(table, if_not_exists=True), quote.dialect))
             created.extend(
@@ -108,7 +110,8 @@ class AddSystemColumn(TableElement):
     def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
         """Takes a brief ACCESS EXCLUSIVE lock; existing rows are not rewritten."""
         sql = TableSql(self.spec, quote)
-        return (f"SELECT {sql.schema}.add_system_column({quote.literal(sql.live)}::regclass)",)
+        table = quote.regclass(self.spec.live_schema, self.spec.name)
+        return (f"SELECT {sql.schema}.add_system_column({table})",)
 
 
 class DropSystemColumn(TableElement):
@@ -131,6 +134,46 @@ class CreateHistory(TableElement):
         return tuple(made)
 
 
+class InheritHistory(TableElement):
+    """Make a child's history part of its parent's, as its rows are."""
+
+    def __init__(self, spec: TableSpec, parent: TableSpec) -> None:
+        super().__init__(spec)
+        self.parent = parent
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """A question to the parent's history then sees the child's."""
+        child, parent = TableSql(self.spec, quote), TableSql(self.parent, quote)
+        return (f"ALTER TABLE {child.history} INHERIT {parent.history}",)
+
+
+class PartitionElement(TableElement):
+    """An element on one partition of a versioned table."""
+
+    def __init__(self, spec: TableSpec, schema: str, partition: str) -> None:
+        super().__init__(spec)
+        self.schema = schema
+        self.partition = partition
+
+
+class CatchTruncate(PartitionElement):
+    """Record the truncation of one partition, which does not fire the parent's trigger."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """The only trigger that PostgreSQL does not clone to partitions by itself."""
+        sql = TableSql(self.spec, quote)
+        return tuple(sql.truncate_statements(quote.qualified(self.schema, self.partition)))
+
+
+class DropCatchTruncate(PartitionElement):
+    """Undo :class:`CatchTruncate`."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Safe to run when it is missing."""
+        partition = quote.qualified(self.schema, self.partition)
+        return (f"DROP TRIGGER IF EXISTS {quote.name(TRUNCATE_TRIGGER)} ON {partition}",)
+
+
 class DropHistory(TableElement):
     """Drop the history table: the past of the table is gone."""
 
@@ -148,8 +191,10 @@ class CreateCapture(TableElement):
         return (
             *sql.function_statements(),
             *sql.trigger_statements(),
-            f"COMMENT ON TRIGGER {quote.name('~temporal_stamp')} ON {sql.live} "
-            f"IS {quote.literal(fingerprint(self.spec, quote.dialect))}",
+            (
+                f"COMMENT ON TRIGGER {quote.name('~temporal_stamp')} ON {sql.live} "
+                f"IS {quote.literal(fingerprint(self.spec, quote.dialect))}"
+            ),
         )
 
 
@@ -183,13 +228,15 @@ class Register(TableElement):
             )
         )
         return (
-            f"INSERT INTO {sql.schema}.versioned_tables (table_schema, table_name, "
-            "history_schema, history_table, key_columns, excluded_columns, capture, columns, "
-            f"fingerprint, enabled_tx_id) VALUES ({values}) "
-            "ON CONFLICT (table_schema, table_name) DO UPDATE SET "
-            "key_columns = excluded.key_columns, excluded_columns = excluded.excluded_columns, "
-            "capture = excluded.capture, columns = excluded.columns, "
-            "fingerprint = excluded.fingerprint, disabled_tx_id = NULL, disabled_at = NULL",
+            (
+                f"INSERT INTO {sql.schema}.versioned_tables (table_schema, table_name, "
+                "history_schema, history_table, key_columns, excluded_columns, capture, columns, "
+                f"fingerprint, enabled_tx_id) VALUES ({values}) "
+                "ON CONFLICT (table_schema, table_name) DO UPDATE SET "
+                "key_columns = excluded.key_columns, excluded_columns = excluded.excluded_columns, "
+                "capture = excluded.capture, columns = excluded.columns, "
+                "fingerprint = excluded.fingerprint, disabled_tx_id = NULL, disabled_at = NULL"
+            ),
             # Setting up is itself a commit, so that there is a moment to begin with.
             "SELECT set_config('temporal.operation', 'BASELINE', true)",
             f"SELECT {sql.schema}.note_change({quote.literal(spec.qualified)}, 'insert', 0)",
@@ -203,9 +250,11 @@ class Unregister(TableElement):
         """Leaves transactions and commits as they are."""
         sql = TableSql(self.spec, quote)
         return (
-            f"DELETE FROM {sql.schema}.versioned_tables "
-            f"WHERE table_schema = {quote.literal(self.spec.live_schema)} "
-            f"AND table_name = {quote.literal(self.spec.name)}",
+            (
+                f"DELETE FROM {sql.schema}.versioned_tables "
+                f"WHERE table_schema = {quote.literal(self.spec.live_schema)} "
+                f"AND table_name = {quote.literal(self.spec.name)}"
+            ),
         )
 
 

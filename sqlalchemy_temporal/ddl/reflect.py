@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from sqlalchemy_temporal.ddl.spec import ColumnSpec, TableSpec
+from sqlalchemy_temporal.ddl.spec import ColumnSpec, TableKind, TableSpec
 from sqlalchemy_temporal.errors import (
     ConfigurationError,
     MissingKeyError,
@@ -29,7 +29,7 @@ _RELATION = text(
 )
 _COLUMNS = text(
     """
-    SELECT a.attname AS name, a.attgenerated::text AS generated,
+    SELECT a.attname AS name, a.attgenerated::text AS generated, a.attislocal AS local,
            format_type(a.atttypid, a.atttypmod) AS type,
            CASE WHEN a.attgenerated = 'v' THEN pg_get_expr(d.adbin, d.adrelid) END AS expression
     FROM pg_attribute a
@@ -60,6 +60,18 @@ _FOREIGN_KEYS = text(
 )
 
 
+_CHILDREN = text(
+    """
+    SELECT n.nspname AS schema, c.relname AS name
+    FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE i.inhparent = :oid
+    ORDER BY c.oid
+    """
+)
+
+
 @dataclass(frozen=True, slots=True)
 class LiveTable:
     """A live table as the catalog describes it.
@@ -67,10 +79,16 @@ class LiveTable:
     Attributes:
         spec: what its DDL is generated from.
         has_system_column: whether it already carries the system column.
+        inherits_system_column: whether it has it from the table it inherits from.
+        children: schema and name of each table that inherits from it.
+        partitions: schema and name of each partition, when it is partitioned.
     """
 
     spec: TableSpec
     has_system_column: bool
+    inherits_system_column: bool
+    children: tuple[tuple[str, str], ...]
+    partitions: tuple[tuple[str, str], ...]
 
 
 def reflect_table(
@@ -132,11 +150,26 @@ def reflect_table(
         key=primary,
         foreign_keys=tuple(dict.fromkeys(f for f in foreign if set(f) <= recorded)),
         options=options,
-        kind="row" if found.kind == "p" or found.in_tree else "ordinary",
+        kind=_kind(found.kind, in_tree=found.in_tree),
         has_unrecorded=bool(set(options.exclude) & names),
         found_in=found.schema,
     )
-    return LiveTable(spec, TX_COLUMN in names)
+    members = tuple(
+        (row.schema, row.name) for row in connection.execute(_CHILDREN, {"oid": found.oid})
+    )
+    return LiveTable(
+        spec,
+        has_system_column=TX_COLUMN in names,
+        inherits_system_column=any(row.name == TX_COLUMN and not row.local for row in rows),
+        children=members if found.kind == "r" else (),
+        partitions=members if found.kind == "p" else (),
+    )
+
+
+def _kind(relkind: str, *, in_tree: bool) -> TableKind:
+    if relkind == "p":
+        return "partitioned"
+    return "inherited" if in_tree else "ordinary"
 
 
 def _check(label: str, names: set[str], key: tuple[str, ...], options: VersioningOptions) -> None:

@@ -9,8 +9,9 @@ migration written offline and one run online are the same.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Table
 
@@ -28,9 +29,10 @@ from sqlalchemy_temporal.schema import (
     recorded_columns,
 )
 
-TableKind = Literal["ordinary", "row"]
-"""``ordinary``: statement triggers with transition tables. ``row``: row triggers, for
-partitioned tables and inheritance trees, whose members statement triggers would miss."""
+TableKind = Literal["ordinary", "partitioned", "inherited"]
+"""An ordinary table has statement triggers with transition tables. A partitioned table or
+a member of an inheritance tree has row triggers; statement triggers would miss what is
+written to one of its members directly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,12 @@ def spec_from_table(table: Table) -> TableSpec:
         )
         for column in recorded_columns(table)
     )
-    dialect_options = table.dialect_options.get("postgresql", {})
-    by_row = bool(dialect_options.get("partition_by") or dialect_options.get("inherits"))
+    dialect_options: Mapping[str, Any] = table.dialect_options.get("postgresql", {})
+    kind: TableKind = "ordinary"
+    if dialect_options.get("partition_by"):
+        kind = "partitioned"
+    elif dialect_options.get("inherits"):
+        kind = "inherited"
     return TableSpec(
         schema=table.schema,
         name=str(table.name),
@@ -133,7 +139,7 @@ def spec_from_table(table: Table) -> TableSpec:
         key=tuple(str(column.name) for column in key_columns(table)),
         foreign_keys=foreign_key_columns(table),
         options=options,
-        kind="row" if by_row else "ordinary",
+        kind=kind,
         has_unrecorded=bool(options.exclude),
     )
 

@@ -19,6 +19,7 @@ from sqlalchemy_temporal.model.place import place_of, session_of, settle
 from sqlalchemy_temporal.model.selectable import END_SEQ_ATTRIBUTE, PENDING
 from sqlalchemy_temporal.model.version import Version, info_of
 from sqlalchemy_temporal.naming import END_COLUMN, OPERATION_COLUMN, TO_COLUMN, TX_COLUMN
+from sqlalchemy_temporal.reading.session import AsOfSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +166,17 @@ def line_of(version: Version) -> Line:
         return place.page.line
     history = type(version)
     key = tuple(getattr(version, name) for name in info_of(history).key)
-    return Line(history, (Span(key),), moment_of(session_of(version)))
+    return Line(history, (Span(key),), moment_of(session_of(version), history))
 
 
-def moment_of(session: Session) -> Moment | None:
-    """The moment an as-of session shows; None for one that shows the present."""
-    found = getattr(session, "moment", None)
-    return found if isinstance(found, Moment) else None
+def moment_of(session: Session, history: type[Version]) -> Moment | None:
+    """The moment a session of the past shows; None for one that shows the present."""
+    if not isinstance(session, AsOfSession):
+        return None
+    # Each database has its own clock, so the moment is that of the entity's own.
+    past: Any = session.connection(bind_arguments={"mapper": info_of(history).entity})
+    found: Moment = past.moment
+    return found
 
 
 def _run(line: Line, session: Session, statement: Select[Any]) -> list[Version]:
@@ -230,7 +235,7 @@ def _entity(line: Line) -> Any:
         .where(_visible(versions.c[TX_COLUMN], moment))
         .subquery()
     )
-    return aliased(line.history, seen)
+    return aliased(line.history, seen, adapt_on_names=True)
 
 
 def _visible(tx: ColumnElement[Any], moment: Moment) -> ColumnElement[bool]:

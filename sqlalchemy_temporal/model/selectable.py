@@ -6,9 +6,7 @@ For one table it is ::
     LEFT JOIN transaction AS started ON started.id = v.temporal_tx_id
     LEFT JOIN transaction AS ended ON ended.id = v.temporal_end_tx_id
 
-The branches of the union carry no WHERE and equal types, so PostgreSQL flattens it and
-pushes a filter on the key into both: the live table is read by its primary key, history by
-``(key…, temporal_end_tx_id)``. Versions are ordered by the sequence numbers of the commits
+Versions are ordered by the sequence numbers of the commits
 that began them, because transaction ids alone do not order commits.
 
 With joined-table inheritance an object is a row in each of several tables. A version of
@@ -27,25 +25,20 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
-    MetaData,
     Select,
-    Subquery,
     Table,
-    Text,
     and_,
     bindparam,
     case,
-    cast,
     func,
     literal_column,
-    null,
     select,
-    union_all,
 )
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql import visitors
 
 from sqlalchemy_temporal.errors import ConfigurationError
+from sqlalchemy_temporal.model.rows import row_versions
 from sqlalchemy_temporal.naming import (
     END_COLUMN,
     FROM_COLUMN,
@@ -54,8 +47,6 @@ from sqlalchemy_temporal.naming import (
     TX_COLUMN,
 )
 from sqlalchemy_temporal.schema import (
-    bare_column,
-    history_table,
     is_versioned,
     options_of,
     system_tables,
@@ -199,62 +190,6 @@ def versions_select(
     return statement
 
 
-@dataclass(frozen=True, slots=True)
-class RowVersions:
-    """Every version of every row of one table.
-
-    Attributes:
-        rows: the union of current and closed versions.
-        columns: the live table's columns and what they are in ``rows``.
-        tx: the transaction that wrote the version.
-        end_tx: the transaction that ended it; NULL for the current version.
-        operation: what ended it, as recorded; NULL for the current version.
-    """
-
-    rows: Subquery
-    columns: Mapping[ColumnElement[Any], ColumnElement[Any]]
-    tx: ColumnElement[Any]
-    end_tx: ColumnElement[Any]
-    operation: ColumnElement[Any]
-
-
-def row_versions(table: Table) -> RowVersions:
-    """Every version of every row of the versioned ``table``, current and closed.
-
-    Excluded columns are NULL in every version, the current one too, so that two versions
-    never differ by something that was not recorded.
-    """
-    live = _stamped(table)
-    history = history_table(table)
-    kept = [column for column in table.c if column.key in history.c]
-    lost = [column for column in table.c if column.key not in history.c]
-    missing = [cast(null(), column.type).label(str(column.name)) for column in lost]
-    rows = union_all(
-        select(
-            *(live.c[column.key] for column in kept),
-            *missing,
-            live.c[TX_COLUMN],
-            cast(null(), BigInteger).label(END_COLUMN),
-            cast(null(), Text).label(OPERATION_COLUMN),
-        ),
-        select(
-            *(history.c[column.key] for column in kept),
-            *missing,
-            history.c[TX_COLUMN],
-            history.c[END_COLUMN],
-            history.c[OPERATION_COLUMN],
-        ),
-    ).subquery()
-    found = list(rows.c)
-    return RowVersions(
-        rows=rows,
-        columns=dict(zip([*kept, *lost], found[:-3], strict=True)),
-        tx=found[-3],
-        end_tx=found[-2],
-        operation=found[-1],
-    )
-
-
 def adapt(
     expression: ColumnElement[Any], columns: Mapping[ColumnElement[Any], ColumnElement[Any]]
 ) -> ColumnElement[Any]:
@@ -265,19 +200,6 @@ def adapt(
 
     found: ColumnElement[Any] = visitors.replacement_traverse(expression, {}, replace)
     return found
-
-
-def _stamped(table: Table) -> Table:
-    """The live table with its system column, in a MetaData of its own.
-
-    The column exists in the database only; on the application's Table it would be
-    written by every INSERT that names all columns.
-    """
-    stamped = Table(table.name, MetaData(), schema=table.schema)
-    for column in table.c:
-        stamped.append_column(bare_column(column))
-    stamped.append_column(bare_column(history_table(table).c[TX_COLUMN]))
-    return stamped
 
 
 def _part(table: Table, schema: str) -> _Part:
@@ -388,10 +310,8 @@ __all__ = [
     "PENDING",
     "SEQ_ATTRIBUTE",
     "TEMPORAL_ATTRIBUTES",
-    "RowVersions",
     "adapt",
     "entity_tables",
-    "row_versions",
     "system_schema",
     "versions_select",
 ]

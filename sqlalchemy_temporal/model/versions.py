@@ -155,7 +155,7 @@ def versions_of_object(instance: Any) -> Versions[Any]:
         if state.key is None and session.autoflush:
             session.flush()
         spans = () if state.key is None else (Span(tuple(state.key[1])),)
-        line = Line(history, spans, moment_of(session)) if spans else None
+        line = Line(history, spans, moment_of(session, history)) if spans else None
         return line, session
 
     return Versions(find, type(instance).__name__)
@@ -195,7 +195,7 @@ def versions_of(
         spans: tuple[Span, ...] = (Span(values),)
         if follow_key_changes:
             spans = _followed(reading, history, values)
-        return Line(history, spans, moment_of(reading)), reading
+        return Line(history, spans, moment_of(reading, history)), reading
 
     return Versions(find, f"{entity.__name__} {key!r}")
 

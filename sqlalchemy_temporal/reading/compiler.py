@@ -14,30 +14,23 @@ is compiled as before. In a statement with it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Dialect, Select, Table, TableClause
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy import Dialect, Select, Table
 from sqlalchemy.sql.elements import _anonymous_label
 
 from sqlalchemy_temporal.errors import ReadOnlyPastError, UnsupportedReadError
 from sqlalchemy_temporal.reading import refusal
 from sqlalchemy_temporal.reading.dialects import rules_for
-from sqlalchemy_temporal.reading.equalities import Equalities
+from sqlalchemy_temporal.reading.forms import render_rows
 from sqlalchemy_temporal.reading.grouping import dependent_columns
-from sqlalchemy_temporal.reading.option import AsOf, Bounds, option_of
-from sqlalchemy_temporal.reading.rows import AsStored, Form, rows_as_of
-from sqlalchemy_temporal.schema import is_versioned, key_columns
+from sqlalchemy_temporal.reading.option import AsOf, option_of
+from sqlalchemy_temporal.reading.rows import AsStored
+from sqlalchemy_temporal.schema import is_versioned
 
 if TYPE_CHECKING:
-    from sqlalchemy import FromClause
-
-    _Compiler = SQLCompiler
-else:
-    _Compiler = object
-
-_EQUALITIES = "sqlalchemy_temporal.equalities"
-_PASSED_ON = ("literal_binds", "literal_execute", "render_postcompile", "visiting_cte")
+    from sqlalchemy.sql.compiler import SQLCompiler
 
 
 def install(dialect: Dialect) -> None:
@@ -50,7 +43,7 @@ def install(dialect: Dialect) -> None:
         UnsupportedDatabaseError: history cannot be read on this database.
     """
     present = dialect.statement_compiler
-    if issubclass(present, AsOfCompiler):
+    if AsOfCompiler in present.__mro__:
         return
     rules_for(dialect)
     dialect.statement_compiler = cast(
@@ -58,8 +51,23 @@ def install(dialect: Dialect) -> None:
     )
 
 
-class AsOfCompiler(_Compiler):
-    """What differs from a dialect's own compiler, see the module."""
+class AsOfCompiler:
+    """What differs from a dialect's own compiler, see the module.
+
+    A mixin: :func:`install` puts it in front of a subclass of
+    :class:`~sqlalchemy.sql.compiler.SQLCompiler`, which has the attributes named here.
+    """
+
+    dialect: Dialect
+    preparer: Any
+    process: Callable[..., str]
+    schema_translate_map: Any
+    stack: list[Any]
+    statement: Any
+
+    def _as_usual(self, method: str, *args: Any, **kw: Any) -> str:
+        """Compile as the dialect's own compiler does."""
+        return cast("str", getattr(super(), method)(*args, **kw))
 
     @property
     def as_of(self) -> AsOf | None:
@@ -73,13 +81,14 @@ class AsOfCompiler(_Compiler):
     # ---------------------------------------------------------------------------- tables
 
     def visit_table(self, table: Any, asfrom: bool = False, **kw: Any) -> str:
+        """A table: a versioned one as its rows at the moment."""
         option = self.as_of
         if option is None or isinstance(table, AsStored):
-            return super().visit_table(table, asfrom=asfrom, **kw)
+            return self._as_usual("visit_table", table, asfrom=asfrom, **kw)
         if not (asfrom or kw.get("ashint") or kw.get("within_tstring")):
             return ""
         if not refusal.is_rewritten(table, option.policy):
-            return super().visit_table(table, asfrom=asfrom, **kw)
+            return self._as_usual("visit_table", table, asfrom=asfrom, **kw)
         if kw.get("within_tstring") or table in (kw.get("fromhints") or ()):
             raise UnsupportedReadError(
                 f"table {table.fullname!r} is named inside SQL text or has a hint; "
@@ -105,13 +114,12 @@ class AsOfCompiler(_Compiler):
         if from_linter:
             from_linter.froms[table] = table.fullname
         aliased = enclosing_alias is not None and enclosing_alias.element is table
-        text = render_rows(
-            self, table, option.bounds, enclosing_alias if aliased else table, option.policy.plan, kw
-        )
+        element = enclosing_alias if aliased else table
+        text = render_rows(self, table, element, option.bounds, option.policy.plan, **kw)
         if aliased:
             return text
         name = self._name_as_of(table, ambiguous_table_name_map)
-        return text + self.get_render_as_alias_suffix(self.preparer.quote(name))
+        return text + self._as_usual("get_render_as_alias_suffix", self.preparer.quote(name))
 
     def _name_as_of(self, table: Any, ambiguous: Any = None) -> str:
         """What the rows of a table are called in the statement.
@@ -122,15 +130,16 @@ class AsOfCompiler(_Compiler):
         """
         if self.preparer.schema_for_object(table):
             label = _anonymous_label.safe_construct(hash(table), table.name)
-            return self._truncated_identifier("alias", label)
+            return self._as_usual("_truncated_identifier", "alias", label)
         if ambiguous and table.name in ambiguous:
-            return self._truncated_identifier("alias", ambiguous[table.name])
+            return self._as_usual("_truncated_identifier", "alias", ambiguous[table.name])
         return cast("str", table.name)
 
     def visit_column(self, column: Any, *args: Any, include_table: bool = True, **kw: Any) -> str:
+        """A column, of a table that may go by another name here."""
         option = self.as_of
         if option is None:
-            return super().visit_column(column, *args, include_table=include_table, **kw)
+            return self._as_usual("visit_column", column, *args, include_table=include_table, **kw)
         if column.is_literal:
             refusal.check_text(column.name, option.policy)
         table = column.table
@@ -140,19 +149,21 @@ class AsOfCompiler(_Compiler):
             and is_versioned(table)
             and self.preparer.schema_for_object(table)
         ):
-            name = super().visit_column(column, *args, include_table=False, **kw)
+            name = self._as_usual("visit_column", column, *args, include_table=False, **kw)
             return f"{self.preparer.quote(self._name_as_of(table))}.{name}"
-        return super().visit_column(column, *args, include_table=include_table, **kw)
+        return self._as_usual("visit_column", column, *args, include_table=include_table, **kw)
 
     # ------------------------------------------------------------------------ statements
 
     def get_select_precolumns(self, select: Any, **kw: Any) -> str:
+        """The place in a SELECT, after the ORM has built it, for checking it."""
         if self.as_of is not None:
             refusal.check_select(select, self.as_of.policy)
-        return super().get_select_precolumns(select, **kw)
+        return self._as_usual("get_select_precolumns", select, **kw)
 
     def group_by_clause(self, select: Any, **kw: Any) -> str:
-        text = super().group_by_clause(select, **kw)
+        """GROUP BY, with the columns that a key grouped by determines."""
+        text = self._as_usual("group_by_clause", select, **kw)
         if self.as_of is None or not text or not isinstance(select, Select):
             return text
         kw.pop("asfrom", None)
@@ -160,28 +171,33 @@ class AsOfCompiler(_Compiler):
         return ", ".join([text, *more])
 
     def for_update_clause(self, select: Any, **kw: Any) -> str:
+        """FOR UPDATE, which the past refuses."""
         if self.as_of is not None:
             raise ReadOnlyPastError(
                 "rows of the past cannot be locked; leave out with_for_update(), or lock the "
                 "present rows in the present session"
             )
-        return super().for_update_clause(select, **kw)
+        return self._as_usual("for_update_clause", select, **kw)
 
     def visit_insert(self, insert_stmt: Any, *args: Any, **kw: Any) -> str:
+        """INSERT, which the past refuses."""
         self._refuse_write("INSERT")
-        return super().visit_insert(insert_stmt, *args, **kw)
+        return self._as_usual("visit_insert", insert_stmt, *args, **kw)
 
     def visit_update(self, update_stmt: Any, *args: Any, **kw: Any) -> str:
+        """UPDATE, which the past refuses."""
         self._refuse_write("UPDATE")
-        return super().visit_update(update_stmt, *args, **kw)
+        return self._as_usual("visit_update", update_stmt, *args, **kw)
 
     def visit_delete(self, delete_stmt: Any, *args: Any, **kw: Any) -> str:
+        """DELETE, which the past refuses."""
         self._refuse_write("DELETE")
-        return super().visit_delete(delete_stmt, *args, **kw)
+        return self._as_usual("visit_delete", delete_stmt, *args, **kw)
 
     def visit_next_value_func(self, next_value: Any, **kw: Any) -> str:
+        """The next value of a sequence, which the past refuses."""
         self._refuse_write("nextval()")
-        return super().visit_next_value_func(next_value, **kw)
+        return self._as_usual("visit_next_value_func", next_value, **kw)
 
     def _refuse_write(self, what: str) -> None:
         if self.as_of is not None:
@@ -190,79 +206,34 @@ class AsOfCompiler(_Compiler):
     # ---------------------------------------------------- what might read the present unseen
 
     def visit_textclause(self, textclause: Any, *args: Any, **kw: Any) -> str:
+        """SQL text."""
         if self.as_of is not None:
             refusal.check_text(textclause.text, self.as_of.policy)
-        return super().visit_textclause(textclause, *args, **kw)
+        return self._as_usual("visit_textclause", textclause, *args, **kw)
 
     def visit_tstring(self, tstring: Any, *args: Any, **kw: Any) -> str:
+        """A template string."""
         if self.as_of is not None:
             refusal.check_text("a template string", self.as_of.policy)
-        return super().visit_tstring(tstring, *args, **kw)
+        return self._as_usual("visit_tstring", tstring, *args, **kw)
 
     def visit_function(self, func: Any, *args: Any, **kw: Any) -> str:
+        """A function."""
         if self.as_of is not None:
             refusal.check_function(func, self.as_of.policy, rules_for(self.dialect).functions)
-        return super().visit_function(func, *args, **kw)
+        return self._as_usual("visit_function", func, *args, **kw)
 
     def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> str:
+        """An operator written as text."""
         if self.as_of is not None:
             refusal.check_operator(operator, self.as_of.policy)
-        return super().visit_custom_op_binary(element, operator, **kw)
+        return self._as_usual("visit_custom_op_binary", element, operator, **kw)
 
     def visit_tablesample(self, tablesample: Any, *args: Any, **kw: Any) -> str:
+        """TABLESAMPLE, which the past refuses."""
         if self.as_of is not None:
             raise UnsupportedReadError(
                 "TABLESAMPLE picks pages of a stored table, which the past does not have; "
                 "use order_by(func.random()).limit(n)"
             )
-        return super().visit_tablesample(tablesample, *args, **kw)
-
-
-def render_rows(
-    compiler: SQLCompiler,
-    table: Table,
-    bounds: Bounds,
-    element: FromClause,
-    plan: str,
-    kw: dict[str, Any],
-) -> str:
-    """The rows of ``table`` at a moment, in parentheses.
-
-    Parameters:
-        compiler: the compiler at work.
-        table: the versioned table.
-        bounds: the moment.
-        element: what stands in FROM and what columns refer to: the table or its alias.
-        plan: see :class:`~sqlalchemy_temporal.reading.policy.Policy`.
-        kw: the keywords of the visit, of which those about rendering are passed on.
-    """
-    form, key = _form(compiler, table, element, plan)
-    rules = rules_for(compiler.dialect)
-    rows = rows_as_of(table, bounds, rules, form=form, key=key)
-    kept = {name: kw[name] for name in _PASSED_ON if name in kw}
-    return f"({compiler.process(rows, asfrom=True, **kept)})"
-
-
-def _form(
-    compiler: SQLCompiler, table: Table, element: FromClause, plan: str
-) -> tuple[Form, list[Any]]:
-    entry = cast("dict[str, Any]", compiler.stack[-1]) if compiler.stack else {}
-    select = entry.get("selectable")
-    if not isinstance(select, Select):
-        return (Form.TABLE if plan == "table" else Form.ROWS), []
-    froms = entry["asfrom_froms"]
-    if _EQUALITIES not in entry:
-        entry[_EQUALITIES] = Equalities(select, froms)
-    key = entry[_EQUALITIES].of(element, key_columns(table))
-    if key is not None:
-        return Form.KEY, key
-    if plan == "table" or (plan == "auto" and _joins_whole_tables(compiler, select, froms)):
-        return Form.TABLE, []
-    return Form.ROWS, []
-
-
-def _joins_whole_tables(compiler: SQLCompiler, select: Select[Any], froms: Any) -> bool:
-    # Inside of another statement the conditions of that one may reach down here.
-    restricted = bool(select._where_criteria) or select._has_row_limiting_clause
-    tables = [f for f in froms if isinstance(getattr(f, "element", f), TableClause)]
-    return len(compiler.stack) == 1 and not restricted and len(tables) > 1
+        return self._as_usual("visit_tablesample", tablesample, *args, **kw)

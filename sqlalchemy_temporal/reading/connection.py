@@ -99,9 +99,7 @@ class PastConnection:
         execution_options: Mapping[str, Any] = _NO_OPTIONS,
     ) -> Any:
         """The first column of the first row, or None."""
-        return self.execute(
-            statement, parameters, execution_options=execution_options
-        ).scalar()
+        return self.execute(statement, parameters, execution_options=execution_options).scalar()
 
     def scalars(
         self,

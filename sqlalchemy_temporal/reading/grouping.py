@@ -33,10 +33,10 @@ def dependent_columns(select: Select[Any]) -> list[ColumnClause[Any]]:
     sources = {source for source, _ in grouped if _has_whole_key(source, grouped)}
     if not sources:
         return []
-    used = _columns(
-        [*select.selected_columns, *select._having_criteria, *select._order_by_clauses]
-    )
-    return [column for place, column in used.items() if place[0] in sources and place not in grouped]
+    used = _columns([*select.selected_columns, *select._having_criteria, *select._order_by_clauses])
+    return [
+        column for place, column in used.items() if place[0] in sources and place not in grouped
+    ]
 
 
 def _has_whole_key(

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, cast
 from sqlalchemy import ARRAY, JSON, BigInteger, BindParameter, Executable, bindparam
 from sqlalchemy.orm import UserDefinedOption
 from sqlalchemy.sql.cache_key import HasCacheKey
-from sqlalchemy.sql.visitors import InternalTraversal
+from sqlalchemy.sql.visitors import InternalTraversal, _TraverseInternalsType
 
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.reading.policy import Policy
@@ -32,11 +32,11 @@ class Bounds(HasCacheKey):
     """
 
     __slots__ = ("hi", "inflight", "lo")
-    _traverse_internals = (
+    _traverse_internals: _TraverseInternalsType = [  # noqa: RUF012 - as SQLAlchemy declares it
         ("hi", InternalTraversal.dp_clauseelement),
         ("inflight", InternalTraversal.dp_clauseelement),
         ("lo", InternalTraversal.dp_clauseelement),
-    )
+    ]
 
     def __init__(
         self, hi: BindParameter[int], inflight: BindParameter[Any], lo: BindParameter[int]
@@ -71,10 +71,10 @@ class AsOf(HasCacheKey, UserDefinedOption):
     # The past session gives the option to every statement, those of loaders too: were it
     # propagated as well, loaders would meet it twice.
     propagate_to_loaders = False
-    _traverse_internals = (
+    _traverse_internals: _TraverseInternalsType = [  # noqa: RUF012 - as SQLAlchemy declares it
         ("bounds", InternalTraversal.dp_has_cache_key),
         ("policy", InternalTraversal.dp_plain_obj),
-    )
+    ]
 
     def __init__(self, moment: Moment, policy: Policy) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class Present(HasCacheKey, UserDefinedOption):
     """
 
     __slots__ = ()
-    _traverse_internals: tuple[Any, ...] = ()
+    _traverse_internals: _TraverseInternalsType = []  # noqa: RUF012 - as SQLAlchemy declares it
 
 
 PRESENT: Final = Present()
@@ -122,7 +122,7 @@ def with_option(statement: S, option: AsOf) -> S:
     """
     given = options_on(statement)
     if not any(isinstance(other, AsOf | Present) for other in given):
-        return cast("S", statement.options(option))
+        return statement.options(option)
     if option in given or any(isinstance(other, Present) for other in given):
         return statement
     kept = tuple(other for other in given if not isinstance(other, AsOf))

@@ -54,6 +54,7 @@ from sqlalchemy_temporal.reading.dialects.rules import BIGGEST_ID, Rules
 from sqlalchemy_temporal.reading.option import Bounds
 from sqlalchemy_temporal.schema import recorded_columns
 
+
 class Form(Enum):
     """The form of SQL that reads a table as of a moment."""
 
@@ -142,12 +143,8 @@ def _filter_outside(
         .union_all(select(*columns, start, end).select_from(history))
         .subquery("v")
     )
-    outer = [column(quoted(c.name)) for c in columns]
-    return (
-        select(*outer)
-        .select_from(versions)
-        .where(*_standing(start, end, bounds, rules))
-    )
+    outer: list[ColumnElement[Any]] = [column(quoted(c.name)) for c in columns]
+    return select(*outer).select_from(versions).where(*_standing(start, end, bounds, rules))
 
 
 def _standing(

@@ -12,7 +12,7 @@ that cache by statement keep moments apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import Any, NoReturn, cast
 
@@ -23,6 +23,7 @@ from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import When
 from sqlalchemy_temporal.errors import ReadOnlyPastError
+from sqlalchemy_temporal.naming import INFO_KEY
 from sqlalchemy_temporal.reading.connection import PastConnection, option_for, with_moment
 from sqlalchemy_temporal.reading.option import AsOf
 from sqlalchemy_temporal.reading.policy import Policy
@@ -131,9 +132,9 @@ class AsOfSession(Session):
         if not self._is_clean():
             self._refuse_write()
 
-    add = add_all = delete = delete_all = merge = merge_all = _refuse_write  # type: ignore[assignment]
-    bulk_save_objects = bulk_insert_mappings = bulk_update_mappings = _refuse_write  # type: ignore[assignment]
-    begin = begin_nested = commit = prepare = _refuse_write  # type: ignore[assignment]
+    add = add_all = delete = delete_all = merge = merge_all = _refuse_write
+    bulk_save_objects = bulk_insert_mappings = bulk_update_mappings = _refuse_write
+    begin = begin_nested = commit = prepare = _refuse_write
 
 
 def open_past(session: Session, when: When, policy: Policy, schema: str) -> AsOfSession:
@@ -144,7 +145,7 @@ def open_past(session: Session, when: When, policy: Policy, schema: str) -> AsOf
     Raises:
         MomentError: ``when`` names no point in time that can be read.
     """
-    parent = session.present if isinstance(session, AsOfSession) else session
+    parent = present_of(session)
     past = _child_of(parent)
     past._temporal = _Past(parent, when, policy.check(), schema)
     _guard(parent)
@@ -160,11 +161,22 @@ def open_past(session: Session, when: When, policy: Policy, schema: str) -> AsOf
     return past
 
 
+def is_of_past(session: Session) -> bool:
+    """Whether ``session`` reads the past."""
+    return isinstance(session, AsOfSession)
+
+
+def present_of(session: Session) -> Session:
+    """The session of the present that ``session`` belongs to: itself, or its parent."""
+    return session.present if isinstance(session, AsOfSession) else session
+
+
 def _child_of(parent: Session) -> AsOfSession:
-    kind = _class_for(type(parent))
+    kind = _class_for(cast("Hashable", type(parent)))
     past = kind.__new__(kind)
     # Not the constructor of the user's class, which may want arguments or do things.
-    Session.__init__(past, autoflush=False, expire_on_commit=False, info=parent.info)
+    info = {key: value for key, value in parent.info.items() if not _is_ours(key)}
+    Session.__init__(past, autoflush=False, expire_on_commit=False, info=info)
     past.bind = parent.bind
     past._query_cls = parent._query_cls
     for name, value in vars(parent).items():
@@ -176,9 +188,15 @@ def _child_of(parent: Session) -> AsOfSession:
     return past
 
 
+def _is_ours(key: object) -> bool:
+    """Whether an entry of ``session.info`` is about the present session's transaction."""
+    return isinstance(key, str) and key.startswith(INFO_KEY)
+
+
 @lru_cache(maxsize=256)
-def _class_for(parent: type[Session]) -> type[AsOfSession]:
-    return cast("type[AsOfSession]", type(f"AsOf{parent.__name__}", (AsOfSession, parent), {}))
+def _class_for(parent: Hashable) -> type[AsOfSession]:
+    base = cast("type[Session]", parent)
+    return cast("type[AsOfSession]", type(f"AsOf{base.__name__}", (AsOfSession, base), {}))
 
 
 def _own_listeners(parent: Session) -> list[Callable[[ORMExecuteState], Any]]:
@@ -189,6 +207,8 @@ def _own_listeners(parent: Session) -> list[Callable[[ORMExecuteState], Any]]:
 
 def _guard(parent: Session) -> None:
     """Let a session of any class refuse objects of the past from now on."""
+    if getattr(parent, "refuses_past", False):
+        return
     for name, guard in (("before_attach", refuse_attach), ("do_orm_execute", refuse_merge)):
         if not event.contains(parent, name, guard):
             event.listen(parent, name, guard)

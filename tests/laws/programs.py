@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from sqlalchemy import (
+    Column,
     Connection,
     ForeignKey,
     Integer,
@@ -16,7 +17,6 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy import Column as C
 
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.model.declare import versioned_table
@@ -32,21 +32,21 @@ def tables() -> MetaData:
         Table(
             "owner",
             metadata,
-            C("id", Integer, primary_key=True, autoincrement=False),
-            C("name", Text),
-            C("note", Text),
+            Column("id", Integer, primary_key=True, autoincrement=False),
+            Column("name", Text),
+            Column("note", Text),
         )
     )
     versioned_table(
         Table(
             "account",
             metadata,
-            C("id", Integer, primary_key=True, autoincrement=False),
-            C(
+            Column("id", Integer, primary_key=True, autoincrement=False),
+            Column(
                 "owner_id",
                 ForeignKey("owner.id", ondelete="CASCADE", onupdate="CASCADE"),
             ),
-            C("amount", Numeric),
+            Column("amount", Numeric),
         )
     )
     return metadata
@@ -74,13 +74,17 @@ STATEMENTS: tuple[tuple[str, dict[str, st.SearchStrategy[Any]]], ...] = (
         {"k": KEYS, "n": NAMES},
     ),
     (
-        "INSERT INTO owner (id, name) VALUES (:k, :n), (:k + 1, :n) "
-        "ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+        (
+            "INSERT INTO owner (id, name) VALUES (:k, :n), (:k + 1, :n) "
+            "ON CONFLICT (id) DO UPDATE SET name = excluded.name"
+        ),
         {"k": KEYS, "n": NAMES},
     ),
     (
-        "INSERT INTO account (id, owner_id, amount) "
-        "SELECT o.id + :k, o.id, CAST(:a AS numeric) FROM owner o ON CONFLICT DO NOTHING",
+        (
+            "INSERT INTO account (id, owner_id, amount) "
+            "SELECT o.id + :k, o.id, CAST(:a AS numeric) FROM owner o ON CONFLICT DO NOTHING"
+        ),
         {"k": KEYS, "a": AMOUNTS},
     ),
     ("UPDATE owner SET name = :n WHERE id <= :k", {"k": KEYS, "n": NAMES}),
@@ -98,24 +102,28 @@ STATEMENTS: tuple[tuple[str, dict[str, st.SearchStrategy[Any]]], ...] = (
     ("DELETE FROM owner WHERE id = :k", {"k": KEYS}),
     ("DELETE FROM account WHERE id < :k", {"k": KEYS}),
     (
-        "WITH gone AS (DELETE FROM account WHERE id = :k RETURNING *), "
-        "kept AS (UPDATE owner SET note = 'lost' WHERE id IN (SELECT owner_id FROM gone) "
-        "RETURNING id) "
-        "INSERT INTO account (id, owner_id, amount) SELECT id + 100, owner_id, amount FROM gone "
-        "ON CONFLICT DO NOTHING",
+        (
+            "WITH gone AS (DELETE FROM account WHERE id = :k RETURNING *), "
+            "kept AS (UPDATE owner SET note = 'lost' WHERE id IN (SELECT owner_id FROM gone) "
+            "RETURNING id) "
+            "INSERT INTO account (id, owner_id, amount) "
+            "SELECT id + 100, owner_id, amount FROM gone "
+            "ON CONFLICT DO NOTHING"
+        ),
         {"k": KEYS},
     ),
     (
-        "WITH gone AS (DELETE FROM account WHERE id >= 100 RETURNING *) "
-        "SELECT count(*) FROM gone",
+        "WITH gone AS (DELETE FROM account WHERE id >= 100 RETURNING *) SELECT count(*) FROM gone",
         {},
     ),
     (
-        "MERGE INTO owner o USING (VALUES (CAST(:k AS integer), CAST(:n AS text))) AS v (id, name) "
-        "ON o.id = v.id "
-        "WHEN MATCHED AND v.name = '' THEN DELETE "
-        "WHEN MATCHED THEN UPDATE SET name = v.name "
-        "WHEN NOT MATCHED THEN INSERT (id, name) VALUES (v.id, v.name)",
+        (
+            "MERGE INTO owner o USING (VALUES (CAST(:k AS integer), CAST(:n AS text))) AS v (id, name) "
+            "ON o.id = v.id "
+            "WHEN MATCHED AND v.name = '' THEN DELETE "
+            "WHEN MATCHED THEN UPDATE SET name = v.name "
+            "WHEN NOT MATCHED THEN INSERT (id, name) VALUES (v.id, v.name)"
+        ),
         {"k": KEYS, "n": NAMES},
     ),
     ("TRUNCATE account", {}),
@@ -165,9 +173,7 @@ def copy_of(connection: Connection, metadata: MetaData) -> State:
     return {
         table.name: frozenset(
             tuple(row)
-            for row in connection.execute(
-                text(f"SELECT {_columns(table)} FROM {table.name}")
-            )
+            for row in connection.execute(text(f"SELECT {_columns(table)} FROM {table.name}"))
         )
         for table in metadata.sorted_tables
     }

@@ -19,7 +19,7 @@ def versioned(pg_engine: Engine) -> Iterator[tuple[Engine, MetaData]]:
     """An engine whose database holds the two tables of the programs."""
     metadata = tables()
     metadata.create_all(pg_engine)
-    yield pg_engine, metadata
+    return pg_engine, metadata
 
 
 def run(engine: Engine, metadata: MetaData, program: list[Transaction]) -> list[tuple[str, State]]:

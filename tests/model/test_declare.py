@@ -266,7 +266,7 @@ class TestInheritance:
             __tablename__ = "employees"
             id: Mapped[int] = mapped_column(primary_key=True)
 
-        with pytest.raises(ConfigurationError, match="Employee.*is not; inherit Versioned there"):
+        with pytest.raises(ConfigurationError, match=r"Employee.*is not; inherit Versioned there"):
 
             class Engineer(Versioned, Employee):
                 __tablename__ = "engineers"

@@ -1,6 +1,7 @@
 """Histories of classes that inherit: single-table, joined-table, concrete."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -204,7 +205,7 @@ class TestJoinedTables:
 
     def test_versions_are_contiguous(self, engineer: Engineer) -> None:
         versions = list(engineer.versions)
-        for before, after in zip(versions, versions[1:], strict=False):
+        for before, after in pairwise(versions):
             assert before.temporal_end_tx_id == after.temporal_tx_id
             assert before.temporal_valid_to == after.temporal_valid_from
         assert versions[-1].temporal_end_tx_id is None

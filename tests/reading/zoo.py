@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import (
     Column,
     ForeignKey,
-    Integer,
     MetaData,
     Numeric,
     String,
@@ -102,9 +101,7 @@ class Customer(Versioned, Base):
     )
     orders: Mapped[list[Order]] = relationship(back_populates="customer", order_by="Order.id")
     orders_dynamic: DynamicMapped[Order] = relationship(viewonly=True, order_by="Order.id")
-    orders_written: WriteOnlyMapped[Order] = relationship(
-        viewonly=True, order_by="Order.id"
-    )
+    orders_written: WriteOnlyMapped[Order] = relationship(viewonly=True, order_by="Order.id")
     cities: AssociationProxy[list[str]] = association_proxy("addresses", "city")
 
     @hybrid_property
@@ -146,7 +143,10 @@ class Tag(Versioned, Base):
 
 
 Customer.order_count = column_property(
-    select(func.count(Order.id)).where(Order.customer_id == Customer.id).scalar_subquery()
+    select(func.count(Order.id))
+    .where(Order.customer_id == Customer.id)
+    .correlate_except(Order)
+    .scalar_subquery()
 )
 
 
@@ -206,10 +206,8 @@ class Node(Versioned, Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("nodes.id"))
     name: Mapped[str]
-    children: Mapped[list[Node]] = relationship(
-        back_populates="parent", order_by="Node.id"
-    )
-    parent: Mapped[Node | None] = relationship(back_populates="children", remote_side=[id])
+    children: Mapped[list[Node]] = relationship(back_populates="parent", order_by="Node.id")
+    parent: Mapped[Node | None] = relationship(back_populates="children", remote_side="Node.id")
 
 
 class Box(Versioned, Base):
@@ -252,8 +250,15 @@ def first_state(session: Session) -> None:
     session.add_all(tags)
     for number, name in enumerate(("Ana", "Ben", "Cleo", "Dan"), 1):
         customer = Customer(
-            id=number, name=name, credit=Decimal(number * 10), last_seen="now", note=f"n{number}",
-            place=Point(number, -number), size=Size.SMALL, labels=["a", name], extra={"k": number},
+            id=number,
+            name=name,
+            credit=Decimal(number * 10),
+            last_seen="now",
+            note=f"n{number}",
+            place=Point(number, -number),
+            size=Size.SMALL,
+            labels=["a", name],
+            extra={"k": number},
         )
         customer.addresses.append(Address(id=number * 10, city=f"city {number}"))
         customer.addresses.append(Address(id=number * 10 + 1, city="Oslo"))
@@ -262,19 +267,21 @@ def first_state(session: Session) -> None:
         customer.orders[0].items.append(Item(line=2, price=number * 2))
         session.add(customer)
     boss = Manager(id=1, name="Mia", budget=100)
-    session.add_all([
-        boss,
-        Engineer(id=2, name="Eli", language="python", boss=boss),
-        Employee(id=3, name="Eve", boss=boss),
-        Vehicle(id=1, name="bike"),
-        Truck(id=2, name="big", payload=7),
-        Document(id=1, title="doc"),
-        Contract(id=1, title="contract", amount=5),
-        Box(id=1, label="one"),
-        SalesBox(id=1, box_id=1, label="sold one"),
-        Stamp(value="first", order=3),
-        Setting(id=1, value="old"),
-    ])
+    session.add_all(
+        [
+            boss,
+            Engineer(id=2, name="Eli", language="python", boss=boss),
+            Employee(id=3, name="Eve", boss=boss),
+            Vehicle(id=1, name="bike"),
+            Truck(id=2, name="big", payload=7),
+            Document(id=1, title="doc"),
+            Contract(id=1, title="contract", amount=5),
+            Box(id=1, label="one"),
+            SalesBox(id=1, box_id=1, label="sold one"),
+            Stamp(value="first", order=3),
+            Setting(id=1, value="old"),
+        ]
+    )
     root = Node(id=1, name="root")
     root.children = [Node(id=2, name="left"), Node(id=3, name="right")]
     root.children[0].children = [Node(id=4, name="leaf")]
@@ -315,12 +322,14 @@ def second_state(session: Session) -> None:
         instance: Any = session.get_one(entity, key)
         for name, value in changes.items():
             setattr(instance, name, value)
-    session.add_all([
-        Engineer(id=4, name="Ada", language="c"),
-        Truck(id=3, name="new truck", payload=1),
-        Node(id=5, parent_id=1, name="new"),
-        Stamp(value="third"),
-    ])
+    session.add_all(
+        [
+            Engineer(id=4, name="Ada", language="c"),
+            Truck(id=3, name="new truck", payload=1),
+            Node(id=5, parent_id=1, name="new"),
+            Stamp(value="third"),
+        ]
+    )
     dan = session.get_one(Customer, 4)
     session.delete(dan.orders[0])
     session.delete(dan)

@@ -39,8 +39,13 @@ class Quoter:
 
     def literal(self, value: str) -> str:
         """A string literal; a percent sign is doubled where the driver needs it."""
-        processor = _STRING.literal_processor(self.dialect)
+        processor = _STRING.literal_processor(self.dialect)  # type: ignore[no-untyped-call]
         return processor(value) if processor else "'" + value.replace("'", "''") + "'"
+
+    def regclass(self, schema: str, name: str) -> str:
+        """A literal that the server reads as the relation ``schema.name``."""
+        parts = ('"' + part.replace('"', '""') + '"' for part in (schema, name))
+        return f"{self.literal('.'.join(parts))}::regclass"
 
     @property
     def tx(self) -> str:

@@ -172,9 +172,11 @@ END $body$"""
 def _stamp_trigger(s: str) -> tuple[str, ...]:
     return (
         f"DROP TRIGGER IF EXISTS stamp_commit ON {s}.pending",
-        f"CREATE CONSTRAINT TRIGGER stamp_commit AFTER INSERT ON {s}.pending "
-        "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
-        f"EXECUTE FUNCTION {s}.stamp_commit()",
+        (
+            f"CREATE CONSTRAINT TRIGGER stamp_commit AFTER INSERT ON {s}.pending "
+            "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+            f"EXECUTE FUNCTION {s}.stamp_commit()"
+        ),
         f"ALTER TABLE {s}.pending ENABLE ALWAYS TRIGGER stamp_commit",
     )
 

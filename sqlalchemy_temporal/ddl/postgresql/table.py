@@ -128,7 +128,7 @@ class TableSql:
     def indexes(self) -> dict[str, tuple[str, ...]]:
         """Index names of the history table and their columns."""
         table = self.spec.history_table
-        found = {
+        found: dict[str, tuple[str, ...]] = {
             shorten(f"{table}_time_idx"): (END_COLUMN, TX_COLUMN),
         }
         covered = [self.spec.key]
@@ -151,7 +151,7 @@ class TableSql:
     def function_statements(self) -> Iterator[str]:
         """Create or replace the trigger functions."""
         yield self._stamp_update_function()
-        if self.spec.kind == "row":
+        if self.spec.kind != "ordinary":
             yield self._capture_row_function()
             yield self._capture_insert_row_function()
         else:
@@ -164,7 +164,7 @@ class TableSql:
     def function_names(self) -> tuple[str, ...]:
         """The generated functions, unquoted."""
         purposes = ["stamp_update", "capture_truncate", "record_key"]
-        if self.spec.kind == "row":
+        if self.spec.kind != "ordinary":
             purposes += ["capture_row", "capture_insert_row"]
         else:
             purposes += ["capture_insert", "capture_update", "capture_delete"]
@@ -407,7 +407,10 @@ END""",
         )
 
     def _capture_truncate_function(self) -> str:
-        only = "ONLY " if self.spec.kind == "row" else ""
+        # Members of an inheritance tree each record their own rows. A partitioned parent
+        # records all, for partitions attached later that have no such trigger.
+        only = "ONLY " if self.spec.kind == "inherited" else ""
+        once = "ON CONFLICT DO NOTHING" if self.spec.kind == "partitioned" else ""
         source = f"{only}$sql$ || TG_RELID::regclass::text || $sql$"
         return self._create(
             "capture_truncate",
@@ -417,7 +420,7 @@ END""",
   began timestamptz;
   n bigint;
 BEGIN
-  {self._close_planned_anew(source, "'TRUNCATE'")};
+  {self._close_planned_anew(source, "'TRUNCATE'", more=once)};
   GET DIAGNOSTICS n = ROW_COUNT;
   IF n > 0 THEN
     {self._note("'delete'", "n")}
@@ -463,7 +466,7 @@ END""",
             TRUNCATE_TRIGGER: f"BEFORE TRUNCATE ON {live} FOR EACH STATEMENT "
             f"EXECUTE FUNCTION {self.function('capture_truncate')}()",
         }
-        if self.spec.kind == "row":
+        if self.spec.kind != "ordinary":
             return found | self._row_triggers()
         return found | {
             INSERT_TRIGGER: f"AFTER INSERT ON {live} REFERENCING NEW TABLE AS new_rows "
@@ -482,8 +485,7 @@ END""",
             f"EXECUTE FUNCTION {self.function('capture_insert_row')}()",
             UPDATE_TRIGGER: f"AFTER UPDATE ON {live} FOR EACH ROW "
             f"WHEN (OLD.{tx} <> NEW.{tx}) EXECUTE FUNCTION {capture}()",
-            DELETE_TRIGGER: f"AFTER DELETE ON {live} FOR EACH ROW "
-            f"EXECUTE FUNCTION {capture}()",
+            DELETE_TRIGGER: f"AFTER DELETE ON {live} FOR EACH ROW EXECUTE FUNCTION {capture}()",
         }
 
     def trigger_statements(self) -> Iterator[str]:
@@ -491,6 +493,15 @@ END""",
         for name, definition in self.triggers().items():
             yield f"CREATE TRIGGER {self.quote.name(name)} {definition}"
             yield f"ALTER TABLE {self.live} ENABLE ALWAYS TRIGGER {self.quote.name(name)}"
+
+    def truncate_statements(self, relation: str) -> Iterator[str]:
+        """Create the trigger that records a truncation of ``relation``, quoted."""
+        name = self.quote.name(TRUNCATE_TRIGGER)
+        yield (
+            f"CREATE TRIGGER {name} BEFORE TRUNCATE ON {relation} FOR EACH STATEMENT "
+            f"EXECUTE FUNCTION {self.function('capture_truncate')}()"
+        )
+        yield f"ALTER TABLE {relation} ENABLE ALWAYS TRIGGER {name}"
 
     def drop_trigger_statements(self) -> Iterator[str]:
         """Drop the triggers and the functions they call."""

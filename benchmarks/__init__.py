@@ -1,0 +1,1 @@
+"""Measures the library against unversioned tables; run it as ``python -m benchmarks``."""

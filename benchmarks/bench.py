@@ -1,0 +1,63 @@
+"""What every section is given: a database, the sizes, and a way to report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL, Engine, create_engine
+
+from benchmarks.measure import Figure
+from benchmarks.sizes import Sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One run of the benchmark.
+
+    Attributes:
+        url: A database of its own.
+        sizes: How much to measure.
+        tell: Is called with what is being done.
+    """
+
+    url: URL
+    sizes: Sizes
+    tell: Callable[[str], None]
+
+    @contextmanager
+    def engine(self, *, synchronous: bool = False) -> Iterator[Engine]:
+        """An engine whose connections commit synchronously, or not."""
+        setting = "on" if synchronous else "off"
+        engine = create_engine(
+            self.url, connect_args={"options": f"-c synchronous_commit={setting}"}
+        )
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+    @contextmanager
+    def driver(self, *, synchronous: bool = False) -> Iterator[psycopg.Connection[Any]]:
+        """A connection of plain psycopg, in autocommit."""
+        with connect(self.url, synchronous=synchronous) as connection:
+            yield connection
+
+
+def connect(url: URL, *, synchronous: bool = False) -> psycopg.Connection[Any]:
+    """Connect with plain psycopg, in autocommit."""
+    query = {name: str(value) for name, value in url.query.items()}
+    setting = "on" if synchronous else "off"
+    return psycopg.connect(
+        **url.translate_connect_args(username="user", database="dbname"),
+        **query,
+        autocommit=True,
+        options=f"-c synchronous_commit={setting}",
+    )
+
+
+Section = Callable[[Bench], Sequence[Figure]]
+"""Makes its tables, measures, and drops them."""

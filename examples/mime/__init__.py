@@ -1,0 +1,1 @@
+"""The parts of the demonstration; `examples.mime_history` puts them together."""
