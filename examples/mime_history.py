@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             console.print(f"[bold]The history of mime-db[/] on {database.description}\n")
             return run(console, database.sessions, releases[: options.releases])
     except KeyboardInterrupt:
-        print("Interrupted; everything was cleaned up.", file=sys.stderr)
+        print("Interrupted", file=sys.stderr)
         return INTERRUPTED
     except (DatabaseInUseError, ServerUnavailable) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -52,14 +52,15 @@ def run(
     console: Console, sessions: sessionmaker[TemporalSession], releases: Sequence[Release]
 ) -> int:
     """Load the releases, check each and show what can be asked of their history."""
-    failed = []
     with show.progress(console) as progress:
         for release in progress.track(releases, description="Writing releases"):
             load(sessions, release)
         with sessions() as session:
-            for release in progress.track(releases, description="Rebuilding and comparing"):
-                if not questions.is_rebuilt(session, release):
-                    failed.append(release)
+            failed = [
+                release
+                for release in progress.track(releases, description="Rebuilding and comparing")
+                if not questions.is_rebuilt(session, release)
+            ]
     console.print()
     show.show_rebuilt(console, releases, failed)
     if not console.quiet:
@@ -74,8 +75,8 @@ def show_answers(console: Console, session: TemporalSession, releases: Sequence[
     names = [release.name for release in releases]
     show.show_histories(console, {key: questions.history(session, key) for key in EXAMPLES})
     if len(names) > 1:
-        found = questions.difference(session, *names[-2:])
-        show.show_difference(console, *names[-2:], found)
+        old, new = names[-2:]
+        show.show_difference(console, old, new, questions.difference(session, old, new))
     chosen = dict.fromkeys((names[0], names[len(names) // 2], names[-1]))
     counts = {name: questions.extensions_by_source(session, name) for name in chosen}
     show.show_sources(console, counts)

@@ -29,15 +29,14 @@ def _apply(session: TemporalSession, release: Release) -> None:
         media_type = MediaType(type=row["type"])
         assign(media_type, row)
         session.add(media_type)
-    touched = {row["type"]: row for row in release.changed} | dict.fromkeys(release.removed)
+    changed = {row["type"]: row for row in release.changed}
     present = (
         select(MediaType)
-        .where(MediaType.type.in_(touched))
+        .where(MediaType.type.in_([*changed, *release.removed]))
         .options(selectinload(MediaType.extensions))
     )
     for media_type in session.scalars(present).all():
-        row = touched[media_type.type]
-        if row is None:
-            session.delete(media_type)
+        if media_type.type in changed:
+            assign(media_type, changed[media_type.type])
         else:
-            assign(media_type, row)
+            session.delete(media_type)

@@ -77,10 +77,12 @@ def history(session: TemporalSession, media_type: str) -> list[VersionFacts]:
 
 def extensions_by_source(session: TemporalSession, release: str) -> dict[str, int]:
     """Count the extensions each source contributed as of a release: a join in the past."""
-    source = func.coalesce(MediaType.source, "none")
-    counts = select(source, func.count()).join(MediaType.extensions).group_by(source)
+    source = func.coalesce(MediaType.source, "none").label("source")
+    counts = (
+        select(source, func.count().label("extensions")).join(MediaType.extensions).group_by(source)
+    )
     with session.as_of(release) as past:
-        return {name: count for name, count in past.execute(counts)}
+        return {row.source: row.extensions for row in past.execute(counts)}
 
 
 @dataclass(frozen=True, slots=True)

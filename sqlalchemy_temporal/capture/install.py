@@ -40,6 +40,7 @@ from sqlalchemy_temporal.schema import (
 
 _MINIMUM_VERSION = (13,)
 _INSUFFICIENT_PRIVILEGE = "42501"
+_EXPLICIT = f"{INFO_KEY}.explicit_transaction"
 
 
 def attach_ddl(table: Table) -> None:
@@ -271,17 +272,32 @@ def _exists(connection: Connection, table: Table) -> bool:
 @contextmanager
 def in_one_transaction(connection: Connection) -> Iterator[None]:
     """Run the block as one transaction even on a connection in AUTOCOMMIT mode."""
-    if connection.get_isolation_level() != "AUTOCOMMIT":
+    if connection.info.get(_EXPLICIT):
+        yield
+    elif not _in_autocommit(connection):
         with connection.begin_nested() if connection.in_transaction() else connection.begin():
             yield
-        return
+    else:
+        yield from _explicit_transaction(connection)
+
+
+def _explicit_transaction(connection: Connection) -> Iterator[None]:
     connection.exec_driver_sql("BEGIN")
+    connection.info[_EXPLICIT] = True
     try:
         yield
     except BaseException:
         connection.exec_driver_sql("ROLLBACK")
         raise
-    connection.exec_driver_sql("COMMIT")
+    else:
+        connection.exec_driver_sql("COMMIT")
+    finally:
+        del connection.info[_EXPLICIT]
+
+
+def _in_autocommit(connection: Connection) -> bool:
+    driver = connection.connection.dbapi_connection
+    return driver is not None and connection.dialect.detect_autocommit_setting(driver)
 
 
 @contextmanager

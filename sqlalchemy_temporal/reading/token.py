@@ -26,7 +26,11 @@ class PastToken:
 def is_past(instance: object) -> bool:
     """Whether ``instance`` is an object as it was, loaded by a session of the past."""
     state = inspect(instance, raiseerr=False)
-    return isinstance(state, InstanceState) and isinstance(state.identity_token, PastToken)
+    if not isinstance(state, InstanceState):
+        return False
+    # Merged without loading, only the key has the token; made transient, only the state.
+    tokens = (state.identity_token, state.key[2] if state.key else None)
+    return any(isinstance(token, PastToken) for token in tokens)
 
 
 def refuse_past(instance: object) -> None:

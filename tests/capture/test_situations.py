@@ -279,7 +279,8 @@ CASES = {
         (
             'CREATE SCHEMA "my ""schema"""',
             (
-                'CREATE TABLE "my ""schema"""."Select %s :x" ("Order" int, "a""b" int, "100%" text, '
+                'CREATE TABLE "my ""schema"""."Select %s :x" '
+                '("Order" int, "a""b" int, "100%" text, '
                 '"it\'s" text, "values" text, PRIMARY KEY ("Order", "a""b"))'
             ),
         ),

@@ -118,7 +118,8 @@ STATEMENTS: tuple[tuple[str, dict[str, st.SearchStrategy[Any]]], ...] = (
     ),
     (
         (
-            "MERGE INTO owner o USING (VALUES (CAST(:k AS integer), CAST(:n AS text))) AS v (id, name) "
+            "MERGE INTO owner o "
+            "USING (VALUES (CAST(:k AS integer), CAST(:n AS text))) AS v (id, name) "
             "ON o.id = v.id "
             "WHEN MATCHED AND v.name = '' THEN DELETE "
             "WHEN MATCHED THEN UPDATE SET name = v.name "

@@ -39,9 +39,7 @@ class Part(Versioned, Base):
 
 class Bolt(Part):
     __tablename__ = "bolts"
-    id: Mapped[int] = mapped_column(
-        ForeignKey("parts.id", onupdate="CASCADE"), primary_key=True
-    )
+    id: Mapped[int] = mapped_column(ForeignKey("parts.id", onupdate="CASCADE"), primary_key=True)
     length: Mapped[int]
     __mapper_args__ = {"polymorphic_identity": "bolt", "passive_updates": True}
 

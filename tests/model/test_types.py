@@ -101,7 +101,7 @@ FIRST: dict[str, Any] = {
     "moods": [Mood.SAD, Mood.HAPPY],
     "plain_mood": "a",
     "flag": True,
-    "tags": ["x", "{y,\"z\"}"],
+    "tags": ["x", '{y,"z"}'],
     "matrix": [[1, 2], [3, 4]],
     "document": {"a": [1, None]},
     "plain_json": ["x"],
@@ -129,7 +129,7 @@ SECOND: dict[str, Any] = {
     "plain_json": {"x": 1},
     "token": UUID(int=2),
     "price": Decimal("0.0000000001"),
-    "cents": Decimal("-7"),
+    "cents": Decimal(-7),
     "wait": timedelta(0),
     "raw": b"",
     "span": Range(empty=True),
@@ -184,9 +184,7 @@ class TestTypes:
         assert thing.document is not None
         thing.document["b"] = 2
         session.commit()
-        assert thing.versions[-1].changeset == {
-            "document": Change({"a": [1]}, {"a": [1], "b": 2})
-        }
+        assert thing.versions[-1].changeset == {"document": Change({"a": [1]}, {"a": [1], "b": 2})}
 
 
 class TestTheHistoryTable:

@@ -95,7 +95,7 @@ class Customer(Versioned, Base):
     title: Mapped[str] = synonym("name")
     addresses: Mapped[list[Address]] = relationship(
         back_populates="customer",
-        order_by=Address.position,
+        order_by=(Address.position, Address.id),
         collection_class=ordering_list("position"),
         cascade="all",
     )

@@ -1,0 +1,230 @@
+"""Reads of the past against the same reads of the live table.
+
+The moment is resolved once, before; what that costs is a figure of the section on the
+barrier. Everything runs in one open transaction, so that a read is one round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, event, func, select, text
+from sqlalchemy.orm import Session, registry
+
+from benchmarks.bench import Bench
+from benchmarks.measure import Figure, Target, compare, in_turn, seconds, spread
+from benchmarks.tables import VERSIONED, insert_generated, items, settle
+from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.clock.resolve import resolve
+from sqlalchemy_temporal.reading.as_of import as_of
+
+SECTION = "reads"
+_TARGET = Target("at most", 1.6)
+_SINGLE_VERSION_ROWS = 100
+_WAYS = {"core": "Core", "orm": "Session.get", "sql": "the same SQL by psycopg"}
+T = TypeVar("T")
+
+
+class Item:
+    """A row of the versioned table; mapped once there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that have the same number of versions.
+
+    Attributes:
+        versions: That number.
+        keys: Keys of such rows.
+        moments: The moments now, in the middle of their history and early in it.
+    """
+
+    versions: int
+    keys: range
+    moments: Mapping[str, Moment]
+
+
+def measure(bench: Bench) -> list[Figure]:
+    """Rows by key and whole tables, each at three moments."""
+    figures: list[Figure] = []
+    with bench.engine() as engine, items(engine) as tables:
+        table = tables[VERSIONED]
+        mapper = registry()
+        mapper.map_imperatively(Item, table)
+        try:
+            bench.tell("writing history to read")
+            kinds = _write(bench, engine)
+            for rows in kinds:
+                for name in rows.moments:
+                    bench.tell(f"by key, {rows.versions:,} versions, {name}")
+                    figures += _by_key(bench, engine, table, rows, name)
+            for name, moment in kinds[1].moments.items():
+                bench.tell(f"whole table, {name}")
+                figures += _whole(bench, engine, table, name, moment)
+        finally:
+            mapper.dispose()
+    return figures
+
+
+def _write(bench: Bench, engine: Engine) -> list[Rows]:
+    """Rows of one version, rows of some, and one row of very many."""
+    sizes = bench.sizes
+    rows, versions, many = sizes.table_rows, sizes.table_versions, sizes.hot_versions
+    last = rows + _SINGLE_VERSION_ROWS + 1
+    change = f"UPDATE {VERSIONED} SET quantity = quantity + 1"
+    with bench.driver() as connection:
+        connection.execute(insert_generated(VERSIONED, 1, last))
+        for _ in range(versions - 1):
+            connection.execute(f"{change} WHERE id <= {rows}")
+            connection.execute(f"VACUUM {VERSIONED}")
+        connection.execute(
+            f"DO $$ BEGIN FOR i IN 2..{many} LOOP {change} WHERE id = {last}; "
+            "COMMIT; END LOOP; END $$"
+        )
+        settle(connection)
+    with engine.begin() as connection:
+        resolve(connection, "HEAD")  # seals the commits
+        listed = text("SELECT uuid FROM temporal_versioning.commit ORDER BY seq")
+        uuids = connection.scalars(listed).all()[-(versions + many - 1) :]
+
+        def at(**numbers: int) -> dict[str, Moment]:
+            return {name: resolve(connection, uuids[n]) for name, n in numbers.items()}
+
+        bulk = at(now=-1, middle=versions // 2, early=1)
+        deep = at(now=-1, middle=versions + many // 2, early=versions + 1)
+    return [
+        Rows(1, range(rows + 1, last), bulk),
+        Rows(versions, range(1, rows + 1), bulk),
+        Rows(many, range(last, last + 1), deep),
+    ]
+
+
+def _by_key(
+    bench: Bench, engine: Engine, table: Table, rows: Rows, name: str
+) -> Iterator[Figure]:
+    """Read single rows through Core, the ORM, and by the driver alone."""
+    keys = [rows.keys[i * 7919 % len(rows.keys)] for i in range(bench.sizes.point_block)]
+    asked = [select(table).where(table.c.id == key) for key in keys]
+    moment = rows.moments[name]
+    with (
+        engine.connect() as connection,
+        Session(connection) as session,
+        as_of(session, moment) as then,
+        as_of(connection, moment) as core,
+        bench.driver() as driver,
+    ):
+        live = _sent(connection, lambda: connection.execute(asked[0]))
+        past = _sent(connection, lambda: core.execute(asked[0]))
+        driver.execute("BEGIN")
+        work = {
+            "core live": _each(asked, lambda one: connection.execute(one).one()),
+            "core past": _each(asked, lambda one: core.execute(one).one()),
+            "orm live": _each(keys, lambda key: _get(session, key)),
+            "orm past": _each(keys, lambda key: _get(then, key)),
+            "sql live": _each(keys, lambda _: driver.execute(*live, prepare=True).fetchone()),
+            "sql past": _each(keys, lambda _: driver.execute(*past, prepare=True).fetchone()),
+        }
+        samples = in_turn(work, bench.sizes.point_rounds, warm_up=2)
+    label = f"by key, {rows.versions:,} version(s), {name}"
+    for way, title in _WAYS.items():
+        yield compare(
+            SECTION,
+            f"{label}, {title}",
+            "µs",
+            samples[f"{way} past"],
+            samples[f"{way} live"],
+            target=None if way == "sql" else _TARGET,
+            against="live",
+        )
+    if name == "middle":
+        yield _overhead(label, samples)
+
+
+def _overhead(label: str, samples: Mapping[str, Sequence[float]]) -> Figure:
+    """What Python adds to a read of the past beyond what it adds to a live one."""
+    pairs = zip(
+        samples["core past"],
+        samples["sql past"],
+        samples["core live"],
+        samples["sql live"],
+        strict=True,
+    )
+    added = [(core - sql) - (core_live - sql_live) for core, sql, core_live, sql_live in pairs]
+    return Figure(SECTION, f"{label}, added by Python", "µs", spread(added))
+
+
+def _each(things: Sequence[T], read: Callable[[T], object]) -> Callable[[], float]:
+    """Microseconds per thing, to read all of them."""
+
+    def run() -> float:
+        def loop() -> None:
+            for thing in things:
+                read(thing)
+
+        return seconds(loop) / len(things) * 1e6
+
+    return run
+
+
+def _get(session: Session, key: int) -> object:
+    session.expunge_all()
+    found = session.get(Item, key)
+    if found is None:
+        raise LookupError(f"no row {key}")
+    return found
+
+
+def _sent(connection: Connection, work: Callable[[], object]) -> tuple[str, Any]:
+    """The SQL and the parameters that the driver is given by ``work``."""
+    seen: list[tuple[str, Any]] = []
+
+    def listen(_c: object, _cursor: object, sql: str, values: Any, *_: object) -> None:
+        seen.append((sql, values))
+
+    event.listen(connection, "before_cursor_execute", listen)
+    try:
+        work()
+    finally:
+        event.remove(connection, "before_cursor_execute", listen)
+    return seen[-1]
+
+
+def _whole(
+    bench: Bench, engine: Engine, table: Table, name: str, moment: Moment
+) -> Iterator[Figure]:
+    """Fetch all rows, and count them."""
+    everything, count = select(table), select(func.count()).select_from(table)
+    with engine.connect() as connection, as_of(connection, moment) as then:
+        with Session(connection) as session, as_of(session, moment) as objects:
+            work: dict[str, Callable[[], object]] = {
+                "core live": lambda: connection.execute(everything).all(),
+                "core past": lambda: then.execute(everything).all(),
+                "orm live": lambda: session.scalars(select(Item)).all(),
+                "orm past": lambda: objects.scalars(select(Item)).all(),
+                "count live": lambda: connection.scalar(count),
+                "count past": lambda: then.scalar(count),
+            }
+
+            def timed(one: Callable[[], object]) -> Callable[[], float]:
+                def run() -> float:
+                    session.expunge_all()
+                    objects.expunge_all()
+                    return seconds(one) * 1000
+
+                return run
+
+            variants = {way: timed(one) for way, one in work.items()}
+            samples = in_turn(variants, bench.sizes.table_rounds, warm_up=1)
+    sizes = bench.sizes
+    for way, title in (("core", "rows by Core"), ("orm", "objects"), ("count", "count(*)")):
+        yield compare(
+            SECTION,
+            f"{sizes.table_rows:,} rows of {sizes.table_versions} versions, {name}, {title}",
+            "ms",
+            samples[f"{way} past"],
+            samples[f"{way} live"],
+            target=None if way == "count" else _TARGET,
+            against="live",
+        )
