@@ -220,10 +220,11 @@ END $body$"""
 
 def _barrier(s: str) -> str:
     return f"""
-CREATE OR REPLACE FUNCTION {s}.barrier(patience interval DEFAULT '10 seconds')
-RETURNS bigint
+CREATE OR REPLACE FUNCTION {s}.barrier() RETURNS bigint
 {HEADER}
 DECLARE
+  patience interval :=
+    coalesce(nullif(current_setting('temporal.patience', true), ''), '10 seconds');
   reached bigint;
   committing text[];
   waiting text;
