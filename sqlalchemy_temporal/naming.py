@@ -155,6 +155,11 @@ def history_name(schema: str | None, table: str, options: VersioningOptions) -> 
     return name
 
 
+def view_schema(schema: str) -> str:
+    """The schema of the views that travel in time, beside that of the library."""
+    return "temporal_as_of" if schema == DEFAULT_SCHEMA else f"{schema}_as_of"
+
+
 def function_name(purpose: str, schema: str | None, table: str) -> str:
     """The name of a generated trigger function, e.g. ``capture_update__customers``."""
     return shorten(f"{purpose}__{base_name(schema, table)}")

@@ -60,8 +60,10 @@ def sync_versioning(connection: Connection, table: Table) -> None:
         execute(
             connection,
             [
+                elements.DropView(live.spec),
                 elements.DropCapture(live.spec),
                 elements.CreateCapture(live.spec),
+                elements.CreateView(live.spec),
                 elements.Register(live.spec),
             ],
         )

@@ -16,11 +16,12 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable, ExecutableDDLElement
 from sqlalchemy.sql.compiler import DDLCompiler
 
-from sqlalchemy_temporal.ddl.postgresql import system
+from sqlalchemy_temporal.ddl.postgresql import system, views
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.ddl.postgresql.table import TEMPLATE, TRUNCATE_TRIGGER, TableSql
 from sqlalchemy_temporal.ddl.spec import TableSpec
 from sqlalchemy_temporal.errors import UnsupportedDatabaseError
+from sqlalchemy_temporal.naming import view_schema
 from sqlalchemy_temporal.schema import system_tables
 
 
@@ -94,7 +95,10 @@ class DropSystem(SchemaElement):
 
     def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
         """Refused by the server while a versioned table still calls a function of it."""
-        return (f"DROP SCHEMA IF EXISTS {quote.name(self.schema)} CASCADE",)
+        return (
+            f"DROP SCHEMA IF EXISTS {quote.name(view_schema(self.schema))} CASCADE",
+            f"DROP SCHEMA IF EXISTS {quote.name(self.schema)} CASCADE",
+        )
 
 
 class TableElement(TemporalDDL):
@@ -206,6 +210,22 @@ class DropCapture(TableElement):
         return tuple(TableSql(self.spec, quote).drop_trigger_statements())
 
 
+class CreateView(TableElement):
+    """Create the view that shows the table as of the moment travelled to."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """It depends on no column of the table, so that migrations stay free."""
+        return views.view_statements(TableSql(self.spec, quote))
+
+
+class DropView(TableElement):
+    """Drop that view."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Safe to run when it is missing."""
+        return views.drop_view_statements(TableSql(self.spec, quote))
+
+
 class Register(TableElement):
     """Write the table into the list of versioned tables."""
 
@@ -267,12 +287,24 @@ def fingerprint(spec: TableSpec, dialect: Dialect) -> str:
 
 def enable(spec: TableSpec) -> tuple[TemporalDDL, ...]:
     """Everything that makes a table versioned, in order."""
-    return (AddSystemColumn(spec), CreateHistory(spec), CreateCapture(spec), Register(spec))
+    return (
+        AddSystemColumn(spec),
+        CreateHistory(spec),
+        CreateCapture(spec),
+        CreateView(spec),
+        Register(spec),
+    )
 
 
 def disable(spec: TableSpec) -> tuple[TemporalDDL, ...]:
     """Everything that unmakes it, history included, in order."""
-    return (DropCapture(spec), DropHistory(spec), Unregister(spec), DropSystemColumn(spec))
+    return (
+        DropView(spec),
+        DropCapture(spec),
+        DropHistory(spec),
+        Unregister(spec),
+        DropSystemColumn(spec),
+    )
 
 
 def _array(names: tuple[str, ...], quote: Quoter) -> str:
@@ -292,10 +324,12 @@ __all__ = [
     "CreateCapture",
     "CreateHistory",
     "CreateSystem",
+    "CreateView",
     "DropCapture",
     "DropHistory",
     "DropSystem",
     "DropSystemColumn",
+    "DropView",
     "Register",
     "TemporalDDL",
     "Unregister",

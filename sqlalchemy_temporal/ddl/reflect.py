@@ -137,21 +137,22 @@ def reflect_table(
     names = {row.name for row in rows}
     _check(label, names, primary, options)
     columns = tuple(
-        ColumnSpec(row.name, generated=row.generated != "", expression=row.expression)
+        ColumnSpec(row.name, row.generated != "", row.expression, row.type)
         for row in rows
-        if row.name != TX_COLUMN and row.name not in options.exclude
+        if row.name != TX_COLUMN
     )
+    kept = tuple(column for column in columns if column.name not in options.exclude)
     foreign = (tuple(value) for value in connection.scalars(_FOREIGN_KEYS, {"oid": found.oid}))
-    recorded = {column.name for column in columns}
+    recorded = {column.name for column in kept}
     spec = TableSpec(
         schema=schema,
         name=name,
-        columns=columns,
+        columns=kept,
         key=primary,
         foreign_keys=tuple(dict.fromkeys(f for f in foreign if set(f) <= recorded)),
         options=options,
         kind=_kind(found.kind, in_tree=found.in_tree),
-        has_unrecorded=bool(set(options.exclude) & names),
+        unrecorded=tuple(c for c in columns if c.name in options.exclude),
         found_in=found.schema,
     )
     members = tuple(

@@ -1,9 +1,8 @@
 """What the DDL of one versioned table is generated from.
 
-A :class:`TableSpec` is a plain value. It comes from a ``Table`` of the application
-(:func:`spec_from_table`) or from the catalog of a database
-(:mod:`sqlalchemy_temporal.ddl.reflect`); the rendered DDL depends on nothing else, so a
-migration written offline and one run online are the same.
+A :class:`TableSpec` is a plain value. It is made from the catalog of a database by
+:mod:`sqlalchemy_temporal.ddl.reflect`, or from a ``Table`` where there is no database to
+ask (:func:`spec_from_table`); the rendered DDL depends on nothing else.
 """
 
 from __future__ import annotations
@@ -13,14 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Table
+from sqlalchemy import Column, Table
+from sqlalchemy.engine import Dialect
 
 from sqlalchemy_temporal.naming import (
-    TX_COLUMN,
     VersioningOptions,
+    base_name,
     function_name,
     history_name,
     qualified_name,
+    shorten,
+    view_schema,
 )
 from sqlalchemy_temporal.schema import (
     foreign_key_columns,
@@ -44,11 +46,13 @@ class ColumnSpec:
         generated: whether the database computes it.
         expression: for a virtual generated column, the expression that computes it;
             such a column is NULL in what triggers see.
+        type: its type as SQL.
     """
 
     name: str
     generated: bool = False
     expression: str | None = None
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class TableSpec:
         foreign_keys: column lists of foreign keys, whose indexes history copies.
         options: how the table is versioned.
         kind: which sort of triggers it needs.
-        has_unrecorded: whether the live table has columns that are not recorded.
+        unrecorded: the columns that are not recorded.
         found_in: the schema the catalog has it in, when that was asked.
     """
 
@@ -74,7 +78,7 @@ class TableSpec:
     foreign_keys: tuple[tuple[str, ...], ...]
     options: VersioningOptions
     kind: TableKind = "ordinary"
-    has_unrecorded: bool = False
+    unrecorded: tuple[ColumnSpec, ...] = ()
     found_in: str | None = None
 
     @property
@@ -91,6 +95,16 @@ class TableSpec:
     def history_table(self) -> str:
         """The name of the history table."""
         return history_name(self.schema, self.name, self.options)
+
+    @property
+    def view_schema(self) -> str:
+        """The schema of the views that travel in time."""
+        return view_schema(self.options.schema)
+
+    @property
+    def view(self) -> str:
+        """The name of the view that shows the table as of a moment."""
+        return shorten(base_name(self.schema, self.name))
 
     @property
     def qualified(self) -> str:
@@ -112,36 +126,38 @@ class TableSpec:
         return function_name(purpose, self.schema, self.name)
 
 
-def spec_from_table(table: Table) -> TableSpec:
-    """Describe a versioned ``table`` for the DDL.
+def spec_from_table(table: Table, dialect: Dialect) -> TableSpec:
+    """Describe a versioned ``table`` without asking a database.
 
     Raises:
         ConfigurationError: the table is declared in a way that cannot be versioned.
     """
-    options = options_of(table) or VersioningOptions()
-    columns = tuple(
-        ColumnSpec(
-            name=str(column.name),
-            generated=column.computed is not None,
-        )
-        for column in recorded_columns(table)
-    )
-    dialect_options: Mapping[str, Any] = table.dialect_options.get("postgresql", {})
-    kind: TableKind = "ordinary"
-    if dialect_options.get("partition_by"):
-        kind = "partitioned"
-    elif dialect_options.get("inherits"):
-        kind = "inherited"
+    recorded = {column.name for column in recorded_columns(table)}
+    columns = {column.name: _column_spec(column, dialect) for column in table.columns}
     return TableSpec(
         schema=table.schema,
         name=str(table.name),
-        columns=columns,
+        columns=tuple(spec for name, spec in columns.items() if name in recorded),
         key=tuple(str(column.name) for column in key_columns(table)),
         foreign_keys=foreign_key_columns(table),
-        options=options,
-        kind=kind,
-        has_unrecorded=bool(options.exclude),
+        options=options_of(table) or VersioningOptions(),
+        kind=_kind(table.dialect_options.get("postgresql", {})),
+        unrecorded=tuple(spec for name, spec in columns.items() if name not in recorded),
     )
 
 
-__all__ = ["TX_COLUMN", "ColumnSpec", "TableKind", "TableSpec", "spec_from_table"]
+def _column_spec(column: Column[Any], dialect: Dialect) -> ColumnSpec:
+    return ColumnSpec(
+        name=str(column.name),
+        generated=column.computed is not None,
+        type=column.type.compile(dialect=dialect),
+    )
+
+
+def _kind(options: Mapping[str, Any]) -> TableKind:
+    if options.get("partition_by"):
+        return "partitioned"
+    return "inherited" if options.get("inherits") else "ordinary"
+
+
+__all__ = ["ColumnSpec", "TableKind", "TableSpec", "spec_from_table"]

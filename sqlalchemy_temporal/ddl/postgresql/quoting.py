@@ -13,6 +13,9 @@ from sqlalchemy_temporal.naming import TX_COLUMN
 
 _STRING = String()
 
+HEADER = "LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $body$"
+"""How functions begin that run with their owner's rights: their names are all qualified."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quoter:

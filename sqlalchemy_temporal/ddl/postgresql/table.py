@@ -19,8 +19,8 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
-from sqlalchemy_temporal.ddl.postgresql.system import HEADER, NO_ID, take_id
+from sqlalchemy_temporal.ddl.postgresql.ids import NO_ID, take_id
+from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, Quoter
 from sqlalchemy_temporal.ddl.spec import TableSpec
 from sqlalchemy_temporal.naming import (
     END_COLUMN,
@@ -185,7 +185,7 @@ class TableSql:
         a BEFORE trigger, and follow from the others.
         """
         generated = any(column.generated for column in self.spec.columns)
-        if not generated and not self.spec.has_unrecorded:
+        if not generated and not self.spec.unrecorded:
             return f"NEW {_SAME} OLD"
         names = [column.name for column in self.spec.columns if not column.generated]
         return f"{self._record(names, 'NEW.')} {_SAME} {self._record(names, 'OLD.')}"

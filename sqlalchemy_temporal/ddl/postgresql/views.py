@@ -1,0 +1,164 @@
+"""Views that show a table as of the moment the session travelled to.
+
+``SELECT temporal_versioning.travel_to('2024-01-15 10:30+00')`` keeps the moment in
+settings of the transaction; one view per versioned table, in a schema of their own, reads
+them. With ``SET search_path = temporal_as_of, public`` any SQL travels in time.
+
+A view is a shell around a SQL function with the query as text, which the planner puts in
+its place (PostgreSQL docs, 36.5, Query Language Functions; the function is STABLE and has
+neither owner's rights nor settings). A view over the tables themselves would make every
+``ALTER TABLE ... DROP COLUMN`` and ``ALTER COLUMN ... TYPE`` fail, as it depends on the
+columns; the text of a function depends on nothing.
+
+The moment is read by scalar sub-selects, which are evaluated once for a query and not
+once for a row.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy_temporal.ddl import keys
+from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, Quoter
+from sqlalchemy_temporal.ddl.postgresql.table import TableSql
+from sqlalchemy_temporal.ddl.spec import ColumnSpec
+from sqlalchemy_temporal.naming import END_COLUMN, TX_COLUMN
+
+_PRESENT = 2**63 - 2
+"""In the present every transaction is visible, and no live version has ended."""
+_NEVER = 2**63 - 1
+
+
+def _setting(name: str, otherwise: object, sql_type: str) -> str:
+    value = f"NULLIF(pg_catalog.current_setting('temporal.as_of_{name}', true), '')"
+    return f"(SELECT COALESCE({value}, '{otherwise}')::pg_catalog.{sql_type})"
+
+
+_HI = _setting("hi", _PRESENT, "int8")
+_LO = _setting("lo", _PRESENT, "int8")
+
+
+def _visible(column: str) -> str:
+    # COALESCE makes it an array expression; a bare sub-select after ALL is a set of rows.
+    inflight = f"COALESCE({_setting('inflight', '{}', '_int8')}, '{{}}')"
+    return f"({column} <= {_HI} AND {column} <> ALL ({inflight}))"
+
+
+def view_statements(sql: TableSql) -> tuple[str, ...]:
+    """Create the function and the view of one versioned table."""
+    quote, spec = sql.quote, sql.spec
+    columns = (*spec.columns, *spec.unrecorded)
+    returned = ", ".join(f"{quote.name(c.name)} {c.type}" for c in columns)
+    names = quote.names(c.name for c in columns)
+    function = sql.function("as_of")
+    return (
+        f"CREATE SCHEMA IF NOT EXISTS {quote.name(spec.view_schema)}",
+        f"""CREATE FUNCTION {function}() RETURNS TABLE ({returned})
+LANGUAGE sql STABLE ROWS 1000 AS $body$
+SELECT {quote.names((c.name for c in columns), "u.")} FROM (
+  SELECT {_live(spec.columns, spec.unrecorded, quote)},
+    l.{TX_COLUMN} AS temporal_start, {_NEVER}::pg_catalog.int8 AS temporal_end
+  FROM {sql.live} l
+  UNION ALL
+  SELECT {_past(spec.columns, spec.unrecorded, quote)}, h.{TX_COLUMN}, h.{END_COLUMN}
+  FROM {sql.history} h) AS u
+WHERE u.temporal_end >= {_LO} AND {_visible("u.temporal_start")}
+  AND NOT {_visible("u.temporal_end")}
+$body$""",
+        f"CREATE VIEW {view_name(sql)} AS SELECT {names} FROM {function}()",
+    )
+
+
+def drop_view_statements(sql: TableSql) -> tuple[str, ...]:
+    """Drop the view and the function of one versioned table."""
+    return (
+        f"DROP VIEW IF EXISTS {view_name(sql)}",
+        f"DROP FUNCTION IF EXISTS {sql.function('as_of')}()",
+    )
+
+
+def view_name(sql: TableSql) -> str:
+    """The quoted view of one versioned table."""
+    return f"{sql.quote.name(sql.spec.view_schema)}.{sql.quote.name(sql.spec.view)}"
+
+
+def _live(
+    columns: tuple[ColumnSpec, ...], unrecorded: tuple[ColumnSpec, ...], quote: Quoter
+) -> str:
+    """The live row; what is not recorded is shown in the present only."""
+    now = f"{_HI} = {_PRESENT}"
+    shown = [f"l.{quote.name(c.name)}" for c in columns]
+    shown += [
+        f"CASE WHEN {now} THEN l.{quote.name(c.name)} END AS {quote.name(c.name)}"
+        for c in unrecorded
+    ]
+    return ", ".join(shown)
+
+
+def _past(
+    columns: tuple[ColumnSpec, ...], unrecorded: tuple[ColumnSpec, ...], quote: Quoter
+) -> str:
+    shown = [f"h.{quote.name(c.name)}" for c in columns]
+    shown += [f"NULL::{c.type}" for c in unrecorded]
+    return ", ".join(shown)
+
+
+def system_statements(s: str) -> tuple[str, ...]:
+    """The functions that set the moment, in the quoted schema ``s``."""
+    moment = """PERFORM set_config('temporal.as_of_hi', node.hi::text, true),
+    set_config('temporal.as_of_lo', node.lo::text, true),
+    set_config('temporal.as_of_inflight', node.inflight::text, true);
+  RETURN node.effective_at;"""
+    return (
+        f"""
+CREATE OR REPLACE FUNCTION {s}.travel_to(moment timestamptz) RETURNS timestamptz
+{HEADER}
+DECLARE
+  node {s}.commit;
+BEGIN
+  IF moment IS NULL THEN
+    PERFORM set_config('temporal.as_of_hi', '', true),
+      set_config('temporal.as_of_lo', '', true),
+      set_config('temporal.as_of_inflight', '', true);
+    RETURN NULL;
+  END IF;
+  node := {s}.moment_at(moment);
+  {moment}
+END $body$""",
+        f"""
+CREATE OR REPLACE FUNCTION {s}.travel_to(revision text) RETURNS timestamptz
+{HEADER}
+DECLARE
+  node {s}.commit;
+  base text := revision;
+  step text;
+  back integer := 0;
+  named uuid;
+BEGIN
+  IF revision IS NULL THEN
+    RETURN {s}.travel_to(NULL::timestamptz);
+  END IF;
+  WHILE base ~ '(\\^|~[0-9]*)$' LOOP
+    step := substring(base FROM '(?:\\^|~[0-9]*)$');
+    base := left(base, -length(step));
+    back := back + CASE WHEN step IN ('^', '~') THEN 1 ELSE substr(step, 2)::integer END;
+  END LOOP;
+  SELECT r.commit_uuid INTO named FROM {s}.ref r WHERE r.name = base;
+  IF base = 'HEAD' THEN
+    node := {s}.head();
+  ELSIF named IS NOT NULL THEN
+    node := {s}.moment_of(named);
+  ELSIF base ~ '^[0-9a-fA-F-]{{36}}$' THEN
+    node := {s}.moment_of(base::uuid);
+  ELSE
+    BEGIN
+      node := {s}.moment_at(base::timestamptz);
+    EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+      RAISE EXCEPTION USING ERRCODE = '{keys.STATE_UNKNOWN}',
+        MESSAGE = quote_literal(base) || ' is neither a time nor a tag, a branch or a commit';
+    END;
+  END IF;
+  IF back > 0 THEN
+    node := {s}.ancestor(node, back);
+  END IF;
+  {moment}
+END $body$""",
+    )
