@@ -55,16 +55,22 @@ def simple(metadata: MetaData, *more: Column[Any], **options: Any) -> Table:
 def objects(engine: Engine) -> set[tuple[str, str]]:
     """Everything an application or this library can have made in the database."""
     queries = (
-        "SELECT 'relation', c.oid::regclass::text FROM pg_class c JOIN pg_namespace n "
-        "ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_' "
-        "AND n.nspname <> 'information_schema'",
-        "SELECT 'function', p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n "
-        "ON n.oid = p.pronamespace WHERE n.nspname !~ '^pg_' "
-        "AND n.nspname <> 'information_schema'",
+        (
+            "SELECT 'relation', c.oid::regclass::text FROM pg_class c JOIN pg_namespace n "
+            "ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_' "
+            "AND n.nspname <> 'information_schema'"
+        ),
+        (
+            "SELECT 'function', p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n "
+            "ON n.oid = p.pronamespace WHERE n.nspname !~ '^pg_' "
+            "AND n.nspname <> 'information_schema'"
+        ),
         "SELECT 'trigger', tgname FROM pg_trigger WHERE NOT tgisinternal",
         "SELECT 'schema', nspname FROM pg_namespace WHERE nspname !~ '^pg_'",
-        "SELECT 'type', typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace "
-        "WHERE typtype = 'e' AND n.nspname !~ '^pg_'",
+        (
+            "SELECT 'type', typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace "
+            "WHERE typtype = 'e' AND n.nspname !~ '^pg_'"
+        ),
     )
     with engine.connect() as connection:
         return {tuple(row) for query in queries for row in connection.exec_driver_sql(query)}
@@ -109,7 +115,9 @@ def test_an_existing_table_is_versioned_with_its_rows_as_baseline(pg_engine: Eng
     with pg_engine.begin() as connection:
         baseline = resolve(connection, "HEAD")
         connection.execute(table.delete())
-        written = connection.scalar(text("SELECT temporal_tx_id FROM temporal_versioning.t_history"))
+        written = connection.scalar(
+            text("SELECT temporal_tx_id FROM temporal_versioning.t_history")
+        )
     assert baseline.sees(written)
 
 
@@ -139,9 +147,7 @@ def test_tables_of_one_name_in_two_schemas_have_two_histories(pg_engine: Engine)
         connection.exec_driver_sql("CREATE SCHEMA sales")
     metadata = MetaData()
     simple(metadata)
-    versioned_table(
-        Table("t", metadata, Column("id", Integer, primary_key=True), schema="sales")
-    )
+    versioned_table(Table("t", metadata, Column("id", Integer, primary_key=True), schema="sales"))
     metadata.create_all(pg_engine)
     with pg_engine.begin() as connection:
         connection.exec_driver_sql("INSERT INTO sales.t VALUES (1)")
@@ -229,7 +235,7 @@ def clerk(pg_engine: Engine) -> Iterator[Engine]:
         connection.exec_driver_sql("CREATE ROLE clerk")
     engine = create_engine(pg_engine.url)
 
-    from sqlalchemy import event  # noqa: PLC0415 - next to its use
+    from sqlalchemy import event
 
     @event.listens_for(engine, "connect")
     def become_clerk(dbapi_connection: Any, _: object) -> None:
@@ -403,7 +409,7 @@ def test_another_dialect_is_refused(sqlite_engine: Engine) -> None:
 
 
 def test_two_engines_may_set_up_at_the_same_time(pg_engine: Engine) -> None:
-    import threading  # noqa: PLC0415 - next to its use
+    import threading
 
     failures: list[BaseException] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import uuid
@@ -101,9 +102,7 @@ def test_a_tag_names_its_commit(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("when", [datetime(2024, 1, 15), "2024-01-15 10:30:00", "2024-01-15"])  # noqa: DTZ001
-def test_a_datetime_without_a_zone_is_refused(
-    connection: Connection, when: datetime | str
-) -> None:
+def test_a_datetime_without_a_zone_is_refused(connection: Connection, when: datetime | str) -> None:
     with pytest.raises(NaiveDatetimeError, match="no time zone"):
         resolve(connection, when)
 
@@ -172,7 +171,7 @@ def test_effective_times_increase_strictly(engine: Engine) -> None:
             )
         )
     assert len(times) == 44
-    assert all(a < b for a, b in zip(times, times[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(times))
 
 
 def test_it_does_not_matter_who_seals(engine: Engine) -> None:

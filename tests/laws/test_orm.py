@@ -106,9 +106,7 @@ def apply(session: Session, shelf: Shelf, operation: tuple[Any, ...]) -> None:
             shelf.authors = dict.fromkeys(shelf.authors, name)
         case ("retitle", key, title):
             session.execute(update(Book).where(Book.author_id == key).values(title=title))
-            shelf.books = {
-                b: (title if a == key else t, a) for b, (t, a) in shelf.books.items()
-            }
+            shelf.books = {b: (title if a == key else t, a) for b, (t, a) in shelf.books.items()}
         case ("detour", key, name):
             session.flush()
             with session.begin_nested() as savepoint:

@@ -32,6 +32,13 @@ class Quoter:
         """Quote one identifier where it needs to be."""
         return self.preparer.quote(name)
 
+    def parameter(self, name: str) -> str:
+        """Quote the name of a function's column, always.
+
+        Keywords that may be columns, such as ``values``, may not be parameters.
+        """
+        return self.preparer.quote_identifier(name)
+
     def qualified(self, schema: str | None, name: str) -> str:
         """Quote ``schema.name``; without a schema, ``public`` is meant."""
         return f"{self.name(schema or 'public')}.{self.name(name)}"

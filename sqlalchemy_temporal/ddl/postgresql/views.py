@@ -46,7 +46,7 @@ def view_statements(sql: TableSql) -> tuple[str, ...]:
     """Create the function and the view of one versioned table."""
     quote, spec = sql.quote, sql.spec
     columns = (*spec.columns, *spec.unrecorded)
-    returned = ", ".join(f"{quote.name(c.name)} {c.type}" for c in columns)
+    returned = ", ".join(f"{quote.parameter(c.name)} {c.type}" for c in columns)
     names = quote.names(c.name for c in columns)
     function = sql.function("as_of")
     return (

@@ -1,0 +1,192 @@
+"""The functions that resolve a time or a name to a moment.
+
+``moment_at``, ``moment_of``, ``head``, ``ancestor``
+    Resolve a time or a commit; they raise when there is none.
+``resolve``
+    The same for every kind of question, telling of a problem instead of raising it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy_temporal.ddl import keys
+from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER
+
+
+def statements(s: str) -> tuple[str, ...]:
+    """The statements that create or replace the functions in the quoted schema ``s``."""
+    return (_moment_at(s), _moment_of(s), _head(s), _ancestor(s), _resolve(s))
+
+
+def _fresh_or_refuse(s: str) -> str:
+    """Refuse a moment that a fixed snapshot may not see completely."""
+    return f"""
+  IF current_setting('transaction_isolation') <> 'read committed' AND reached <> (
+      SELECT coalesce(max(c.seq), 0) + (
+        SELECT count(*) FROM {s}.transaction t
+        WHERE t.commit_seq > coalesce(max(c.seq), 0) AND t.commit_seq <= reached)
+      FROM {s}.commit c) THEN
+    RAISE EXCEPTION USING ERRCODE = '{keys.STATE_SNAPSHOT}',
+      MESSAGE = 'this transaction''s snapshot may be older than the moment asked for',
+      HINT = 'ask in a transaction with isolation level READ COMMITTED, or begin a new one';
+  END IF;"""
+
+
+def _moment_at(s: str) -> str:
+    return f"""
+CREATE OR REPLACE FUNCTION {s}.moment_at(asked timestamptz) RETURNS {s}.commit
+{HEADER}
+DECLARE
+  reached bigint;
+  found_at {s}.commit;
+  first_at timestamptz;
+BEGIN
+  IF asked > clock_timestamp() THEN
+    RAISE EXCEPTION USING ERRCODE = '{keys.STATE_FUTURE}',
+      MESSAGE = 'the time ' || asked::text || ' has not come yet: it is '
+        || clock_timestamp()::text || ' on the server';
+  END IF;
+  IF NOT EXISTS (SELECT FROM {s}.commit c WHERE c.effective_at > asked) THEN
+    IF {s}.seal() IS NULL THEN
+      reached := {s}.barrier();{_fresh_or_refuse(s)}
+      SELECT * INTO found_at FROM {s}.unsealed(reached) u
+      WHERE u.effective_at <= asked ORDER BY u.seq DESC LIMIT 1;
+      IF found_at.seq IS NOT NULL THEN
+        RETURN found_at;
+      END IF;
+    END IF;
+  END IF;
+  SELECT * INTO found_at FROM {s}.commit c
+  WHERE c.effective_at <= asked ORDER BY c.effective_at DESC LIMIT 1;
+  IF found_at.seq IS NULL THEN
+    SELECT min(c.effective_at) INTO first_at FROM {s}.commit c;
+    IF first_at IS NULL THEN
+      SELECT min(t.committed_at) INTO first_at FROM {s}.transaction t;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = '{keys.STATE_BEFORE}',
+      MESSAGE = 'nothing is known of ' || asked::text || ': '
+        || coalesce('versioning began at ' || first_at::text, 'nothing was recorded yet');
+  END IF;
+  RETURN found_at;
+END $body$"""
+
+
+def _moment_of(s: str) -> str:
+    return f"""
+CREATE OR REPLACE FUNCTION {s}.moment_of(asked uuid) RETURNS {s}.commit
+{HEADER}
+DECLARE
+  reached bigint;
+  node {s}.commit;
+BEGIN
+  SELECT * INTO node FROM {s}.commit c WHERE c.uuid = asked;
+  IF node.seq IS NULL THEN
+    IF {s}.seal() IS NULL THEN
+      reached := {s}.barrier();{_fresh_or_refuse(s)}
+      SELECT * INTO node FROM {s}.unsealed(reached) u WHERE u.uuid = asked;
+    END IF;
+    IF node.seq IS NULL THEN
+      -- Sealed just now, here or by somebody else.
+      SELECT * INTO node FROM {s}.commit c WHERE c.uuid = asked;
+    END IF;
+  END IF;
+  IF node.seq IS NULL THEN
+    RAISE EXCEPTION USING ERRCODE = '{keys.STATE_UNKNOWN}',
+      MESSAGE = 'no commit has the id ' || asked::text;
+  END IF;
+  RETURN node;
+END $body$"""
+
+
+def _head(s: str) -> str:
+    return f"""
+CREATE OR REPLACE FUNCTION {s}.head() RETURNS {s}.commit
+{HEADER}
+DECLARE
+  reached bigint;
+  node {s}.commit;
+BEGIN
+  IF {s}.seal() IS NULL THEN
+    reached := {s}.barrier();{_fresh_or_refuse(s)}
+    SELECT * INTO node FROM {s}.unsealed(reached) u ORDER BY u.seq DESC LIMIT 1;
+  END IF;
+  IF node.seq IS NULL THEN
+    SELECT * INTO node FROM {s}.commit c ORDER BY c.seq DESC LIMIT 1;
+  END IF;
+  IF node.seq IS NULL THEN
+    RAISE EXCEPTION USING ERRCODE = '{keys.STATE_BEFORE}',
+      MESSAGE = 'there is no commit yet: nothing was recorded';
+  END IF;
+  RETURN node;
+END $body$"""
+
+
+def _ancestor(s: str) -> str:
+    return f"""
+CREATE OR REPLACE FUNCTION {s}.ancestor(start {s}.commit, back integer) RETURNS {s}.commit
+{HEADER}
+DECLARE
+  node {s}.commit := start;
+  steps integer := back;
+BEGIN
+  WHILE steps > 0 LOOP
+    IF node.parent_uuid IS NULL THEN
+      RAISE EXCEPTION USING ERRCODE = '{keys.STATE_BEFORE}',
+        MESSAGE = back::text || ' commits before ' || start.uuid::text
+          || ' is before the first commit';
+    END IF;
+    node := {s}.moment_of(node.parent_uuid);
+    steps := steps - 1;
+  END LOOP;
+  RETURN node;
+END $body$"""
+
+
+def _resolve(s: str) -> str:
+    states = (
+        keys.STATE_FUTURE,
+        keys.STATE_BEFORE,
+        keys.STATE_UNKNOWN,
+        keys.STATE_SNAPSHOT,
+        keys.STATE_BARRIER,
+    )
+    caught = " OR ".join(f"SQLSTATE '{state}'" for state in states)
+    return f"""
+CREATE OR REPLACE FUNCTION {s}.resolve(
+  kind text, asked text, back integer,
+  OUT problem text, OUT message text, OUT hint text,
+  OUT seq bigint, OUT uuid uuid, OUT effective_at timestamptz,
+  OUT hi bigint, OUT lo bigint, OUT inflight bigint[])
+{HEADER}
+DECLARE
+  node {s}.commit;
+BEGIN
+  -- What cannot be resolved is an answer, not an error: the transaction goes on.
+  BEGIN
+    CASE kind
+      WHEN 'head' THEN
+        node := {s}.head();
+      WHEN 'commit' THEN
+        node := {s}.moment_of(asked::uuid);
+      WHEN 'ref' THEN
+        SELECT r.commit_uuid INTO uuid FROM {s}.ref r WHERE r.name = asked;
+        IF uuid IS NULL THEN
+          RAISE EXCEPTION USING ERRCODE = '{keys.STATE_UNKNOWN}',
+            MESSAGE = 'no tag, branch or commit is called ' || quote_literal(asked);
+        END IF;
+        node := {s}.moment_of(uuid);
+      WHEN 'time' THEN
+        node := {s}.moment_at(asked::timestamptz);
+      WHEN 'ago' THEN
+        node := {s}.moment_at(clock_timestamp() - asked::interval);
+    END CASE;
+    IF back > 0 THEN
+      node := {s}.ancestor(node, back);
+    END IF;
+  EXCEPTION WHEN {caught} THEN
+    problem := SQLSTATE;
+    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+    RETURN;
+  END;
+  seq := node.seq; uuid := node.uuid; effective_at := node.effective_at;
+  hi := node.hi; lo := node.lo; inflight := node.inflight;
+END $body$"""
