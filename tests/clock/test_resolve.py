@@ -235,8 +235,8 @@ def test_a_prepared_transaction_is_named_when_it_holds_up_the_answer(engine: Eng
         connection.exec_driver_sql("INSERT INTO t VALUES (50)")
         connection.exec_driver_sql("PREPARE TRANSACTION 'stuck'")
         try:
+            connection.exec_driver_sql("SET temporal.patience = '100ms'")
             with pytest.raises(BarrierTimeoutError, match=r"prepared.*pg_prepared_xacts"):
-                connection.exec_driver_sql("SET temporal.patience = '100ms'")
                 resolve(connection, "HEAD")
         finally:
             connection.exec_driver_sql("ROLLBACK PREPARED 'stuck'")
