@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.clock.seal import ENOUGH, seal_apart
 from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.errors import (
     BarrierTimeoutError,
@@ -51,8 +52,8 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
     """Resolve ``when`` to the exact set of visible transactions.
 
     Parameters:
-        connection: where to ask. Commits that are not sealed yet are sealed on the way
-            when the transaction may write.
+        connection: where to ask. Nothing is written in its transaction; when many
+            commits wait to be sealed, that is done on another connection of its engine.
         when: the point in time, see :data:`When`. A time means the last commit whose
             effective time is not later; it is compared with the server's clock.
         schema: the schema of the library's own tables.
@@ -81,6 +82,8 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
     if row.problem is not None:
         advice = f" ({row.hint})" if row.hint else ""
         raise _PROBLEMS[row.problem](f"cannot read as of {when!r}: {row.message}{advice}")
+    if row.unsealed >= ENOUGH:
+        seal_apart(connection, schema)
     return Moment(
         seq=row.seq,
         uuid=row.uuid,

@@ -8,11 +8,24 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
-from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, Text, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    StaticPool,
+    Table,
+    Text,
+    create_engine,
+    text,
+)
 
 from sqlalchemy_temporal.clock.resolve import resolve
+from sqlalchemy_temporal.clock.seal import ENOUGH, seal
 from sqlalchemy_temporal.errors import (
     BarrierTimeoutError,
     BeforeVersioningError,
@@ -164,7 +177,7 @@ def test_effective_times_increase_strictly(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     with engine.begin() as connection:
-        resolve(connection, "HEAD")
+        assert seal(connection)
         times = list(
             connection.scalars(
                 text("SELECT effective_at FROM temporal_versioning.commit ORDER BY seq")
@@ -174,15 +187,48 @@ def test_effective_times_increase_strictly(engine: Engine) -> None:
     assert all(a < b for a, b in itertools.pairwise(times))
 
 
+SEALED = "SELECT seq, uuid, effective_at, hi, parent_uuid FROM temporal_versioning.commit"
+
+
 def test_it_does_not_matter_who_seals(engine: Engine) -> None:
-    sealed = text("SELECT seq, uuid, effective_at, hi, parent_uuid FROM temporal_versioning.commit")
     with engine.connect() as connection:
-        resolve(connection, "HEAD")
-        first = connection.execute(sealed).all()
+        assert seal(connection)
+        first = connection.execute(text(SEALED)).all()
         connection.rollback()
+    write(engine)
     with engine.begin() as connection:
-        resolve(connection, "HEAD~2")
-        assert connection.execute(sealed).all() == first
+        assert seal(connection)
+        assert connection.execute(text(SEALED + " WHERE seq <= 4")).all() == first
+
+
+def test_asking_does_not_write_in_the_transaction_that_asks(connection: Connection) -> None:
+    for when in ("HEAD", "HEAD~2", timedelta(0), resolve(connection, "HEAD").uuid):
+        resolve(connection, when)
+    assert connection.scalar(text("SELECT pg_current_xact_id_if_assigned()")) is None
+    assert connection.execute(text(SEALED)).all() == []
+
+
+def test_many_unsealed_commits_are_sealed_on_another_connection(engine: Engine) -> None:
+    for _ in range(ENOUGH):
+        write(engine)
+    with engine.connect() as connection:
+        before = resolve(connection, "HEAD")
+        connection.rollback()
+        assert len(connection.execute(text(SEALED)).all()) == before.seq
+        assert resolve(connection, "HEAD") == before
+
+
+@pytest.mark.parametrize("pool", [{"pool_size": 1, "max_overflow": 0}, {"poolclass": StaticPool}])
+def test_without_a_spare_connection_nothing_is_sealed_and_nothing_waits(
+    engine: Engine, pool: dict[str, Any]
+) -> None:
+    for _ in range(ENOUGH):
+        write(engine)
+    small = create_engine(engine.url, **pool)
+    with small.connect() as connection:
+        assert resolve(connection, "HEAD").seq == ENOUGH + 4
+        assert connection.execute(text(SEALED)).all() == []
+    small.dispose()
 
 
 def test_a_read_only_transaction_resolves_without_sealing(engine: Engine) -> None:
@@ -193,14 +239,16 @@ def test_a_read_only_transaction_resolves_without_sealing(engine: Engine) -> Non
         assert resolve(connection, "HEAD~3").seq == 2
 
 
-def test_two_may_ask_while_one_holds_the_seal(engine: Engine) -> None:
+def test_others_may_ask_while_one_holds_the_seal(engine: Engine) -> None:
     with engine.connect() as holder, engine.connect() as other:
-        assert resolve(holder, "HEAD").seq == 4
+        assert seal(holder)
         write(engine)
+        assert not seal(other)
         assert resolve(other, "HEAD").seq == 5
         assert resolve(other, "HEAD~4").seq == 1
-        holder.rollback()
+        holder.commit()
         assert resolve(other, timedelta(0)).seq == 5
+        assert seal(other)
 
 
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import resolve
+from sqlalchemy_temporal.clock.seal import seal
 from sqlalchemy_temporal.model.declare import versioned_table
 from tests.laws.programs import State, state_at
 
@@ -160,7 +161,7 @@ def test_every_commit_sums_up_whatever_was_in_flight(pg_engine: Engine) -> None:
             )
     race(pg_engine, metadata, seconds=2.0)
     with pg_engine.begin() as connection:
-        resolve(connection, "HEAD")
+        assert seal(connection)
         uuids = list(
             connection.scalars(
                 text("SELECT uuid FROM temporal_versioning.commit WHERE seq > 2 ORDER BY seq")

@@ -3,7 +3,11 @@
 ``moment_at``, ``moment_of``, ``head``, ``ancestor``
     Resolve a time or a commit; they raise when there is none.
 ``resolve``
-    The same for every kind of question, telling of a problem instead of raising it.
+    The same for every kind of question, telling of a problem instead of raising it, and
+    how many commits wait to be sealed.
+
+None of them writes: commits that are not sealed yet are computed from the transactions,
+with the same result.
 """
 
 from __future__ import annotations
@@ -46,22 +50,18 @@ BEGIN
         || clock_timestamp()::text || ' on the server';
   END IF;
   IF NOT EXISTS (SELECT FROM {s}.commit c WHERE c.effective_at > asked) THEN
-    IF {s}.seal() IS NULL THEN
-      reached := {s}.barrier();{_fresh_or_refuse(s)}
-      SELECT * INTO found_at FROM {s}.unsealed(reached) u
-      WHERE u.effective_at <= asked ORDER BY u.seq DESC LIMIT 1;
-      IF found_at.seq IS NOT NULL THEN
-        RETURN found_at;
-      END IF;
-    END IF;
+    reached := {s}.barrier();{_fresh_or_refuse(s)}
+    SELECT * INTO found_at FROM {s}.unsealed(reached) u
+    WHERE u.effective_at <= asked ORDER BY u.seq DESC LIMIT 1;
   END IF;
-  SELECT * INTO found_at FROM {s}.commit c
-  WHERE c.effective_at <= asked ORDER BY c.effective_at DESC LIMIT 1;
   IF found_at.seq IS NULL THEN
-    SELECT min(c.effective_at) INTO first_at FROM {s}.commit c;
-    IF first_at IS NULL THEN
-      SELECT min(t.committed_at) INTO first_at FROM {s}.transaction t;
-    END IF;
+    SELECT * INTO found_at FROM {s}.commit c
+    WHERE c.effective_at <= asked ORDER BY c.effective_at DESC LIMIT 1;
+  END IF;
+  IF found_at.seq IS NULL THEN
+    SELECT coalesce(
+      (SELECT min(c.effective_at) FROM {s}.commit c),
+      (SELECT min(t.committed_at) FROM {s}.transaction t)) INTO first_at;
     RAISE EXCEPTION USING ERRCODE = '{keys.STATE_BEFORE}',
       MESSAGE = 'nothing is known of ' || asked::text || ': '
         || coalesce('versioning began at ' || first_at::text, 'nothing was recorded yet');
@@ -80,14 +80,12 @@ DECLARE
 BEGIN
   SELECT * INTO node FROM {s}.commit c WHERE c.uuid = asked;
   IF node.seq IS NULL THEN
-    IF {s}.seal() IS NULL THEN
-      reached := {s}.barrier();{_fresh_or_refuse(s)}
-      SELECT * INTO node FROM {s}.unsealed(reached) u WHERE u.uuid = asked;
-    END IF;
-    IF node.seq IS NULL THEN
-      -- Sealed just now, here or by somebody else.
-      SELECT * INTO node FROM {s}.commit c WHERE c.uuid = asked;
-    END IF;
+    reached := {s}.barrier();{_fresh_or_refuse(s)}
+    SELECT * INTO node FROM {s}.unsealed(reached) u WHERE u.uuid = asked;
+  END IF;
+  IF node.seq IS NULL THEN
+    -- Somebody else may have sealed it just now.
+    SELECT * INTO node FROM {s}.commit c WHERE c.uuid = asked;
   END IF;
   IF node.seq IS NULL THEN
     RAISE EXCEPTION USING ERRCODE = '{keys.STATE_UNKNOWN}',
@@ -105,10 +103,8 @@ DECLARE
   reached bigint;
   node {s}.commit;
 BEGIN
-  IF {s}.seal() IS NULL THEN
-    reached := {s}.barrier();{_fresh_or_refuse(s)}
-    SELECT * INTO node FROM {s}.unsealed(reached) u ORDER BY u.seq DESC LIMIT 1;
-  END IF;
+  reached := {s}.barrier();{_fresh_or_refuse(s)}
+  SELECT * INTO node FROM {s}.unsealed(reached) u ORDER BY u.seq DESC LIMIT 1;
   IF node.seq IS NULL THEN
     SELECT * INTO node FROM {s}.commit c ORDER BY c.seq DESC LIMIT 1;
   END IF;
@@ -155,7 +151,7 @@ CREATE OR REPLACE FUNCTION {s}.resolve(
   kind text, asked text, back integer,
   OUT problem text, OUT message text, OUT hint text,
   OUT seq bigint, OUT uuid uuid, OUT effective_at timestamptz,
-  OUT hi bigint, OUT lo bigint, OUT inflight bigint[])
+  OUT hi bigint, OUT lo bigint, OUT inflight bigint[], OUT unsealed bigint)
 {HEADER}
 DECLARE
   node {s}.commit;
@@ -189,4 +185,6 @@ BEGIN
   END;
   seq := node.seq; uuid := node.uuid; effective_at := node.effective_at;
   hi := node.hi; lo := node.lo; inflight := node.inflight;
+  unsealed := (SELECT q.last_value FROM {s}.commit_seq q)
+    - (SELECT coalesce(max(c.seq), 0) FROM {s}.commit c);
 END $body$"""

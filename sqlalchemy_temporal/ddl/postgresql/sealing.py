@@ -161,10 +161,10 @@ BEGIN
       OR current_setting('transaction_read_only') = 'on' THEN
     RETURN NULL;
   END IF;
-  reached := {s}.barrier();
   IF NOT pg_try_advisory_xact_lock({keys.LOCK_SEALING}, 0) THEN
     RETURN NULL;
   END IF;
+  reached := {s}.barrier();
   INSERT INTO {s}.commit SELECT * FROM {s}.unsealed(reached);
   -- Rows here only carry the deferred trigger; those that can be seen have fired.
   DELETE FROM {s}.pending p
