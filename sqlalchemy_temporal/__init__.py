@@ -4,10 +4,99 @@ Declare a model :class:`Versioned`, use :class:`TemporalSession`, and ask the pa
 ``session.as_of(when)``. See the README for a tour.
 """
 
+from sqlalchemy_temporal.capture.check import verify_capture
 from sqlalchemy_temporal.capture.install import install
 from sqlalchemy_temporal.capture.sync import sync_versioning
 from sqlalchemy_temporal.clock.commit import Commit
+from sqlalchemy_temporal.clock.describe import actor, describe, reset_actor, set_actor
 from sqlalchemy_temporal.clock.moment import Moment
-from sqlalchemy_temporal.clock.resolve import resolve
+from sqlalchemy_temporal.clock.resolve import When, resolve
+from sqlalchemy_temporal.clock.seal import seal
+from sqlalchemy_temporal.errors import (
+    BarrierTimeoutError,
+    BeforeVersioningError,
+    CaptureError,
+    CommitError,
+    ConfigurationError,
+    DetachedObjectError,
+    FutureMomentError,
+    InstallationError,
+    MissingKeyError,
+    MissingTriggerError,
+    MomentError,
+    NaiveDatetimeError,
+    NotInstalledError,
+    PrivilegeError,
+    ReadOnlyPastError,
+    SchemaDriftError,
+    ServerUnavailable,
+    SnapshotTooOldError,
+    StaleParentError,
+    TemporalError,
+    TwoPhaseError,
+    UnknownOptionError,
+    UnknownRevisionError,
+    UnsupportedDatabaseError,
+    UnsupportedReadError,
+    UnversionedTableError,
+)
+from sqlalchemy_temporal.model.changes import Change
+from sqlalchemy_temporal.model.declare import Versioned, versioned_table
+from sqlalchemy_temporal.model.history import history_of
+from sqlalchemy_temporal.model.version import Version
+from sqlalchemy_temporal.model.versions import versions_of
+from sqlalchemy_temporal.reading.as_of import as_of
+from sqlalchemy_temporal.repository import Ref, Repository
+from sqlalchemy_temporal.session import AsyncTemporalSession, TemporalSession
 
-__all__ = ["Commit", "Moment", "install", "resolve", "sync_versioning"]
+__all__ = [
+    "AsyncTemporalSession",
+    "BarrierTimeoutError",
+    "BeforeVersioningError",
+    "CaptureError",
+    "Change",
+    "Commit",
+    "CommitError",
+    "ConfigurationError",
+    "DetachedObjectError",
+    "FutureMomentError",
+    "InstallationError",
+    "MissingKeyError",
+    "MissingTriggerError",
+    "Moment",
+    "MomentError",
+    "NaiveDatetimeError",
+    "NotInstalledError",
+    "PrivilegeError",
+    "ReadOnlyPastError",
+    "Ref",
+    "Repository",
+    "SchemaDriftError",
+    "ServerUnavailable",
+    "SnapshotTooOldError",
+    "StaleParentError",
+    "TemporalError",
+    "TemporalSession",
+    "TwoPhaseError",
+    "UnknownOptionError",
+    "UnknownRevisionError",
+    "UnsupportedDatabaseError",
+    "UnsupportedReadError",
+    "UnversionedTableError",
+    "Version",
+    "Versioned",
+    "When",
+    "actor",
+    "as_of",
+    "describe",
+    "history_of",
+    "install",
+    "reset_actor",
+    "resolve",
+    "seal",
+    "set_actor",
+    "sync_versioning",
+    "verify_capture",
+    "versioned_table",
+    "versions_of",
+]

@@ -21,7 +21,8 @@
     │   └── BarrierTimeoutError       a commit in flight did not end in time
     ├── ReadOnlyPastError             a write while reading the past
     ├── UnsupportedReadError          a question the past cannot answer exactly
-    │   └── UnversionedTableError     a table without history in a question to the past
+    │   ├── UnversionedTableError     a table without history in a question to the past
+    │   └── DetachedObjectError       history asked of an object that is in no session
     ├── CaptureError                  a change that cannot be recorded
     │   └── TwoPhaseError             PREPARE TRANSACTION with versioned changes
     ├── CommitError                   a commit that was refused
@@ -31,12 +32,15 @@
 
 from __future__ import annotations
 
+from sqlalchemy.orm.exc import DetachedInstanceError
+
 __all__ = [
     "BarrierTimeoutError",
     "BeforeVersioningError",
     "CaptureError",
     "CommitError",
     "ConfigurationError",
+    "DetachedObjectError",
     "FutureMomentError",
     "InstallationError",
     "MissingKeyError",
@@ -138,6 +142,10 @@ class UnsupportedReadError(TemporalError):
 
 class UnversionedTableError(UnsupportedReadError):
     """The statement reads a table that has no history."""
+
+
+class DetachedObjectError(UnsupportedReadError, DetachedInstanceError):
+    """History was asked of an object that belongs to no session."""
 
 
 class CaptureError(TemporalError):

@@ -44,13 +44,16 @@ _EXPLICIT = f"{INFO_KEY}.explicit_transaction"
 
 
 def attach_ddl(table: Table) -> None:
-    """Make ``create_all()``/``drop_all()`` handle the versioning of ``table``, once."""
+    """Make ``create_all()``/``drop_all()`` handle the versioning of ``table``, once.
+
+    Copies of the table made by ``to_metadata()`` are handled, too.
+    """
     state = table.info[INFO_KEY]
     if state.get("listening"):
         return
     state["listening"] = True
-    event.listen(table, "after_create", _after_create_table)
-    event.listen(table, "before_drop", _before_drop_table)
+    event.listen(table, "after_create", _after_create_table, propagate=True)
+    event.listen(table, "before_drop", _before_drop_table, propagate=True)
     metadata = table.metadata
     if not metadata.info.get(f"{INFO_KEY}.listening"):
         metadata.info[f"{INFO_KEY}.listening"] = True

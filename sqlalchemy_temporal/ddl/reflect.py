@@ -20,7 +20,7 @@ from sqlalchemy_temporal.naming import SYSTEM_COLUMNS, TX_COLUMN, VersioningOpti
 
 _RELATION = text(
     """
-    SELECT c.oid, n.nspname AS schema, c.relkind AS kind, c.relispartition AS partition,
+    SELECT c.oid, n.nspname AS schema, c.relkind::text AS kind, c.relispartition AS partition,
            EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid OR i.inhrelid = c.oid)
              AS in_tree
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

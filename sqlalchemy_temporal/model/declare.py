@@ -24,9 +24,9 @@ from __future__ import annotations
 
 import inspect as python_inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-from sqlalchemy import Column, Table, event
+from sqlalchemy import Column, FromClause, Table, event
 from sqlalchemy.ext.declarative import AbstractConcreteBase
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.selectable import Join
@@ -52,6 +52,9 @@ from sqlalchemy_temporal.schema import (
     options_of,
     recorded_columns,
 )
+
+_ABSENT: Final = object()
+_T = TypeVar("_T", bound=FromClause)  # what Model.__table__ is to type checkers
 
 
 class Versioned:
@@ -79,7 +82,7 @@ class Versioned:
             """The versions of this object, oldest first."""
 
 
-def versioned_table(table: Table, **options: Any) -> Table:
+def versioned_table(table: _T, **options: Any) -> _T:
     """Declare a plain ``Table`` versioned, e.g. one for a many-to-many relationship.
 
     Parameters:
@@ -128,7 +131,7 @@ def _declare_class(mapper: Mapper[Any], class_: type[Any]) -> None:
 
 
 def _add_attribute(class_: type[Any], name: str, descriptor: object) -> None:
-    if python_inspect.getattr_static(class_, name, None) is None:
+    if python_inspect.getattr_static(class_, name, _ABSENT) is _ABSENT:
         type.__setattr__(class_, name, descriptor)
 
 

@@ -13,7 +13,6 @@ asked for, after the entity's own mapping is complete, and kept with that mappin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from threading import RLock
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, event, inspect
@@ -45,11 +44,8 @@ from sqlalchemy_temporal.model.version import (
 from sqlalchemy_temporal.naming import INFO_KEY, TX_COLUMN
 from sqlalchemy_temporal.schema import options_of
 
-# Two threads that ask first at the same time must get one class.
-_making = RLock()
 
-
-def history_of(entity: type[Any]) -> type[Version]:
+def history_of(entity: type[Any]) -> type[Any]:
     """The read-only class of all versions of ``entity``, current and closed.
 
     Parameters:
@@ -57,10 +53,10 @@ def history_of(entity: type[Any]) -> type[Version]:
             ``versioned_table()``.
 
     Returns:
-        A class mapped to every version, always the same one for the same entity. Besides
-        the entity's attributes it has those named in :class:`Version`. Attributes whose
-        columns are excluded from versioning are None in it. SQL expressions mapped by
-        ``column_property()`` and relationships are not part of it.
+        A subclass of :class:`Version` mapped to every version, always the same one for the
+        same entity. Besides the entity's attributes it has those named in
+        :class:`Version`. Attributes whose columns are excluded from versioning are None.
+        SQL expressions mapped by ``column_property()`` and relationships are not part of it.
 
     Raises:
         ConfigurationError: ``entity`` is not mapped, not versioned, or has an attribute
@@ -72,19 +68,19 @@ def history_of(entity: type[Any]) -> type[Version]:
     kept = mapper.class_manager.info
     found = kept.get(INFO_KEY)
     if found is None:
-        with _making:
-            configure_mappers()
-            found = kept.get(INFO_KEY) or kept.setdefault(INFO_KEY, _make(mapper))
+        configure_mappers()
+        # Of two threads that ask first at the same time, both get what one of them made.
+        found = kept.setdefault(INFO_KEY, _make(mapper))
     if isinstance(found, HistoryInfo):
         raise ConfigurationError(f"{entity.__name__} is a history itself")
-    made: type[Version] = found
+    made: type[Any] = found
     return made
 
 
 class HistoryAttribute:
     """``Customer.History``: the class of all versions of ``Customer``."""
 
-    def __get__(self, instance: object, owner: type[Any]) -> type[Version]:
+    def __get__(self, instance: object, owner: type[Any]) -> type[Any]:
         return history_of(owner)
 
 

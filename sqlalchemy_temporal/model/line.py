@@ -121,6 +121,11 @@ def count(line: Line, session: Session) -> int:
     return _counted(line, session, _on(line, _entity(line)))
 
 
+def is_known(line: Line, session: Session) -> bool:
+    """Whether there is any version."""
+    return first(line, session, _on(line, _entity(line))) is not None
+
+
 def current(line: Line, session: Session) -> Version | None:
     """The version that has not ended; read by the live table's primary key alone."""
     entity = _entity(line)
@@ -248,6 +253,7 @@ __all__ = [
     "Span",
     "count",
     "current",
+    "is_known",
     "line_of",
     "moment_of",
     "position_of",

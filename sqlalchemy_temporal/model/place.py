@@ -8,21 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session, object_session
-from sqlalchemy.orm.exc import DetachedInstanceError
 
-from sqlalchemy_temporal.errors import UnsupportedReadError
+from sqlalchemy_temporal.errors import DetachedObjectError
 from sqlalchemy_temporal.model.version import Version
 
 if TYPE_CHECKING:
-    from sqlalchemy_temporal.model.commits import CommitInfo
+    from sqlalchemy_temporal.clock.commit import Commit
     from sqlalchemy_temporal.model.line import Line
 
 _PLACE: Final = "_temporal_place"
 """The name under which a version keeps its place, beside its mapped attributes."""
-
-
-class DetachedObjectError(UnsupportedReadError, DetachedInstanceError):
-    """History was asked of an object that belongs to no session."""
 
 
 @dataclass(slots=True)
@@ -34,7 +29,7 @@ class Page:
 
     line: Line
     versions: Sequence[Version]
-    commits: dict[int, CommitInfo] = field(default_factory=dict)
+    commits: dict[int, Commit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +70,4 @@ def session_of(instance: Any) -> Session:
     return session
 
 
-__all__ = ["DetachedObjectError", "Page", "Place", "place_of", "session_of", "settle"]
+__all__ = ["Page", "Place", "place_of", "session_of", "settle"]

@@ -22,8 +22,8 @@ from sqlalchemy_temporal.errors import ConfigurationError, ReadOnlyPastError
 from sqlalchemy_temporal.naming import INFO_KEY
 
 if TYPE_CHECKING:
+    from sqlalchemy_temporal.clock.commit import Commit
     from sqlalchemy_temporal.model.changes import Change
-    from sqlalchemy_temporal.model.commits import CommitInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class Version:
         return ended_by(self)
 
     @property
-    def commit(self) -> CommitInfo | None:
+    def commit(self) -> Commit | None:
         """The commit that made this version; None while its transaction is under way."""
         from sqlalchemy_temporal.model.commits import commit_of
 

@@ -60,7 +60,7 @@ class Versions(Sequence[V], Generic[V]):
 
     def __bool__(self) -> bool:
         line, session = self._find()
-        return line is not None and bool(along.window(line, session, limit=1))
+        return line is not None and along.is_known(line, session)
 
     def __iter__(self) -> Iterator[V]:
         return iter(self._window())

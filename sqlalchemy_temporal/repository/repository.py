@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Table, inspect, or_
@@ -64,7 +65,7 @@ class Repository:
         ).one_or_none()
         if row is None:
             raise UnknownRevisionError(f"the commit {moment.uuid} is no longer in the log")
-        return commit_from(row)
+        return replace(commit_from(row), effective_at=moment.effective_at)
 
     def log(
         self, *entities: type[Any] | Table, limit: int | None = None, author: str | None = None

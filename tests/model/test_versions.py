@@ -12,6 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, make_transient, map
 
 from sqlalchemy_temporal.errors import (
     ConfigurationError,
+    DetachedObjectError,
     ReadOnlyPastError,
     TemporalError,
     UnsupportedReadError,
@@ -19,7 +20,6 @@ from sqlalchemy_temporal.errors import (
 from sqlalchemy_temporal.model.changes import Change
 from sqlalchemy_temporal.model.declare import Versioned
 from sqlalchemy_temporal.model.history import history_of
-from sqlalchemy_temporal.model.place import DetachedObjectError
 from sqlalchemy_temporal.model.versions import (
     next_version,
     previous_version,
@@ -241,6 +241,39 @@ class TestNeighbours:
         assert versions[1].commit is not None
         with pytest.raises(DetachedObjectError, match=r"session\.add"):
             versions[0].previous  # noqa: B018
+
+
+class TestOrder:
+    """Versions are ordered by commits; a lower transaction id may commit later."""
+
+    @pytest.fixture
+    def overtaken(self, session: Session, ana: Customer, pg_engine: Engine) -> list[str]:
+        with Session(pg_engine) as slow, Session(pg_engine) as quick:
+            slow.add(Customer(id=100, name="takes its id"))
+            slow.flush()
+            quick.get_one(Customer, 7).name = "quick"
+            quick.commit()
+            slow.get_one(Customer, 7).name = "slow"
+            slow.commit()
+        return ["Ana", "Bea", "Cleo", "quick", "slow"]
+
+    def test_is_that_of_the_commits(self, ana: Customer, overtaken: list[str]) -> None:
+        versions = list(ana.versions)
+        assert names(versions) == overtaken
+        assert versions[4].temporal_tx_id < versions[3].temporal_tx_id
+        assert ana.versions[-1].name == "slow"
+        assert names(ana.versions[-2:]) == ["quick", "slow"]
+
+    def test_of_neighbours(self, session: Session, ana: Customer, overtaken: list[str]) -> None:
+        for position, name in enumerate(overtaken):
+            version = ana.versions[position]
+            assert version.name == name
+            assert version.index == position
+            assert version.next is None or version.next.name == overtaken[position + 1]
+            assert version.previous is None or version.previous.name == overtaken[position - 1]
+            assert version.operation == ("UPDATE" if position else "INSERT")
+            assert version.ended_by == ("UPDATE" if position < 4 else None)
+            session.expunge(version)
 
 
 class TestChanges:
