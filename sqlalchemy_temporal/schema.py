@@ -273,6 +273,7 @@ def history_table(table: Table) -> Table:
     Raises:
         ConfigurationError: ``table`` is not versioned, or cannot be.
     """
+    table = table._deannotate()  # ORM statements hold annotated copies
     entry = table.info.get(INFO_KEY)
     if entry is None:
         raise ConfigurationError(

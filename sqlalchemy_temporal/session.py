@@ -20,11 +20,12 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, ClassVar, Final, cast
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Table, event, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Mapper, ORMExecuteState, Session, SessionTransaction
 from sqlalchemy.util import greenlet_spawn
 
+from sqlalchemy_temporal.capture.check import verify_capture
 from sqlalchemy_temporal.clock.describe import (
     NOBODY,
     Description,
@@ -36,9 +37,12 @@ from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.errors import ReadOnlyPastError, TwoPhaseError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, INFO_KEY
 from sqlalchemy_temporal.reading.as_of import as_of
+from sqlalchemy_temporal.reading.entity_loading import close_pasts
 from sqlalchemy_temporal.reading.policy import Choice, Plan, Policy
 from sqlalchemy_temporal.reading.session import AsOfSession, is_of_past, open_past, present_of
 from sqlalchemy_temporal.reading.token import PastToken, refuse_attach
+from sqlalchemy_temporal.repository import Repository
+from sqlalchemy_temporal.schema import is_versioned
 
 _STATE: Final = f"{INFO_KEY}.session"
 
@@ -138,7 +142,12 @@ class TemporalSession(Session):
     @property
     def head(self) -> Moment:
         """The moment after the last commit."""
-        return self.moment("HEAD")
+        return TemporalSession.moment(self, "HEAD")  # in the past, ``moment`` is that read
+
+    @property
+    def repository(self) -> Repository:
+        """The commits of the session's database: log and tags."""
+        return Repository(present_of(self))
 
     # ------------------------------------------------------------------------ description
 
@@ -176,7 +185,29 @@ class TemporalSession(Session):
         super().rollback()
         _state_of(self).statement = NOBODY  # also when no transaction had begun
 
+    def close(self) -> None:
+        """Close the session, and what was opened of the past under it; see ``Session``."""
+        close_pasts(self)
+        super().close()
+
     # ------------------------------------------------------------------------------ guards
+
+    def bulk_save_objects(self, objects: Iterable[object], *args: Any, **kw: Any) -> None:
+        """Save objects without the unit of work; see ``Session.bulk_save_objects``."""
+        listed = list(objects)
+        for class_ in {type(each) for each in listed}:
+            _verify(self, cast("Mapper[Any]", inspect(class_)))
+        super().bulk_save_objects(listed, *args, **kw)
+
+    def bulk_insert_mappings(self, mapper: Any, *args: Any, **kw: Any) -> None:
+        """Insert without the unit of work; see ``Session.bulk_insert_mappings``."""
+        _verify(self, inspect(mapper).mapper)
+        super().bulk_insert_mappings(mapper, *args, **kw)
+
+    def bulk_update_mappings(self, mapper: Any, *args: Any, **kw: Any) -> None:
+        """Update without the unit of work; see ``Session.bulk_update_mappings``."""
+        _verify(self, inspect(mapper).mapper)
+        super().bulk_update_mappings(mapper, *args, **kw)
 
     def get(self, entity: Any, ident: Any, **kw: Any) -> Any:
         """Return the object with this primary key, or None; see ``Session.get``.
@@ -227,6 +258,31 @@ def _describe_commit(session: Session) -> None:
     state.committing = True
     for connection in state.connections:
         _tell(connection, state.description())
+
+
+@event.listens_for(TemporalSession, "before_flush")
+def _refuse_unrecorded(session: Session, _context: object, _instances: object) -> None:
+    """Make sure, once per database connection, that what is about to be written is kept."""
+    if is_of_past(session):
+        return
+    for class_ in {type(each) for each in (*session.new, *session.dirty, *session.deleted)}:
+        _verify(session, cast("Mapper[Any]", inspect(class_)))
+
+
+def _verify(session: Session, mapper: Mapper[Any]) -> None:
+    tables = [t for t in mapper.tables if isinstance(t, Table) and is_versioned(t)]
+    if tables:
+        verify_capture(session.connection(bind_arguments={"mapper": mapper}), tables)
+
+
+@event.listens_for(TemporalSession, "do_orm_execute")
+def _refuse_unrecorded_statement(state: ORMExecuteState) -> None:
+    """The same for INSERT, UPDATE and DELETE statements, of the ORM and of Core."""
+    table = getattr(state.statement, "table", None)
+    is_dml = state.is_insert or state.is_update or state.is_delete
+    if is_dml and isinstance(table, Table) and is_versioned(table):
+        connection = state.session.connection(bind_arguments=state.bind_arguments)
+        verify_capture(connection, [table])
 
 
 def _tell(connection: Connection, description: Description) -> None:
