@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ from sqlalchemy.orm import sessionmaker
 
 from examples.mime import questions, show
 from examples.mime.database import DatabaseInUseError, demo_database
+from examples.mime.interrupt import Interrupts
 from examples.mime.load import load
 from examples.mime.models import MediaType
 from examples.mime.releases import Release, read_releases
@@ -28,7 +30,7 @@ from sqlalchemy_temporal.errors import ServerUnavailable
 EXAMPLES = ("text/javascript", "application/ecmascript", "image/bmp")
 EXTENSION = "js"
 
-DIFFERENT, INTERRUPTED, UNUSABLE = 1, 130, 2
+DIFFERENT, UNUSABLE, SIGNALLED = 1, 2, 128
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,29 +38,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     releases = read_releases()
     options = _options(arguments, len(releases))
     console = Console(quiet=options.quiet, highlight=False)
-    try:
-        with demo_database(keep=options.keep) as database:
-            console.print(f"[bold]The history of mime-db[/] on {database.description}\n")
-            return run(console, database.sessions, releases[: options.releases])
-    except KeyboardInterrupt:
-        print("Interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except (DatabaseInUseError, ServerUnavailable) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return UNUSABLE
+    with Interrupts() as interrupts:
+        try:
+            with demo_database(keep=options.keep) as database:
+                console.print(f"[bold]The history of mime-db[/] on {database.description}\n")
+                chosen = releases[: options.releases]
+                return run(console, database.sessions, chosen, interrupts)
+        except KeyboardInterrupt:
+            print("Interrupted", file=sys.stderr)
+            return SIGNALLED + (interrupts.number or signal.SIGINT)
+        except (DatabaseInUseError, ServerUnavailable) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return UNUSABLE
 
 
 def run(
-    console: Console, sessions: sessionmaker[TemporalSession], releases: Sequence[Release]
+    console: Console,
+    sessions: sessionmaker[TemporalSession],
+    releases: Sequence[Release],
+    interrupts: Interrupts,
 ) -> int:
     """Load the releases, check each and show what can be asked of their history."""
     with show.progress(console) as progress:
-        for release in progress.track(releases, description="Writing releases"):
+        for release in interrupts.watch(progress.track(releases, description="Writing releases")):
             load(sessions, release)
         with sessions() as session:
+            rebuilding = progress.track(releases, description="Rebuilding and comparing")
             failed = [
                 release
-                for release in progress.track(releases, description="Rebuilding and comparing")
+                for release in interrupts.watch(rebuilding)
                 if not questions.is_rebuilt(session, release)
             ]
     console.print()

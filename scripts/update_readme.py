@@ -44,7 +44,9 @@ def trigger_sql() -> str:
         Column("name", String),
         Column("city", String),
     )
-    sql = TableSql(spec_from_table(versioned_table(table), postgresql.dialect()), Quoter(postgresql.dialect()))
+    sql = TableSql(
+        spec_from_table(versioned_table(table), postgresql.dialect()), Quoter(postgresql.dialect())
+    )
     name = sql.function("capture_update")
     (function,) = (each for each in sql.function_statements() if f" {name}()" in each)
     return f"{function};\n\nCREATE TRIGGER {UPDATE_TRIGGER} {sql.triggers()[UPDATE_TRIGGER]};"

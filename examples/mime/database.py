@@ -13,9 +13,9 @@ from sqlalchemy.schema import CreateSchema, DropSchema
 from examples.mime.models import SCHEMA, Base
 from sqlalchemy_temporal import TemporalSession
 from sqlalchemy_temporal.embedded import postgres_server
-from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 
-_SCHEMAS = (SCHEMA, DEFAULT_SCHEMA)
+# With the tables come the library's schemas: history and log, and views for plain SQL.
+_SCHEMAS = (SCHEMA, "temporal_versioning", "temporal_as_of")
 
 
 class DatabaseInUseError(Exception):
@@ -67,14 +67,14 @@ def _refuse_existing(engine: Engine) -> None:
     existing = [name for name in _SCHEMAS if inspect(engine).has_schema(name)]
     if existing:
         raise DatabaseInUseError(
-            f"the database {engine.url.database!r} has the schema {' and '.join(existing)} "
-            "already, which the demonstration would make and drop. Name another database in "
-            "DATABASE_URL. If an earlier demonstration with --keep made it, drop it: "
+            f"the database {engine.url.database!r} already has the schema "
+            f"{' and '.join(existing)}, which the demonstration would make and drop. Name another "
+            "database in DATABASE_URL. If an earlier demonstration with --keep made it, drop it: "
             f"DROP SCHEMA {', '.join(existing)} CASCADE"
         )
 
 
 def _drop(engine: Engine) -> None:
     with engine.begin() as connection:
-        Base.metadata.drop_all(connection)  # with it the history and, as the last, its schema
+        Base.metadata.drop_all(connection)  # and with the last versioned table the library's
         connection.execute(DropSchema(SCHEMA, if_exists=True))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 from sqlalchemy import Connection, Table, select, text
 
 from sqlalchemy_temporal.ddl.postgresql.table import STAMP_TRIGGER, TRIGGERS
 from sqlalchemy_temporal.ddl.spec import TableSpec
 from sqlalchemy_temporal.errors import MissingTriggerError, NotInstalledError, SchemaDriftError
-from sqlalchemy_temporal.naming import INFO_KEY, VersioningOptions
-from sqlalchemy_temporal.schema import history_table, options_of, recorded_columns, system_tables
+from sqlalchemy_temporal.naming import INFO_KEY
+from sqlalchemy_temporal.schema import options_of, recorded_columns, system_tables
 
 _TRIGGERS = text(
     """
@@ -22,6 +25,8 @@ _TRIGGERS = text(
       AND (t.tgname LIKE 'temporal\\_%' OR t.tgname LIKE '~temporal\\_%')
     """
 )
+
+_COMMENT = re.compile(r"template=\d+ digest=[0-9a-f]{16} columns=(?P<columns>\[.*\])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ def verify_capture(connection: Connection, tables: Iterable[Table]) -> None:
         options = options_of(table)
         if options is None or options.capture != "trigger" or table.fullname in known:
             continue
-        _verify(connection, table, options)
+        _verify(connection, table)
         known.add(table.fullname)
 
 
@@ -75,7 +80,7 @@ def forget_verified(connection: Connection) -> None:
     connection.info.pop(f"{INFO_KEY}.verified", None)
 
 
-def _verify(connection: Connection, table: Table, options: VersioningOptions) -> None:
+def _verify(connection: Connection, table: Table) -> None:
     quote = connection.dialect.identifier_preparer.quote
     full = (f"{quote(table.schema)}." if table.schema else "") + quote(str(table.name))
     rows = connection.execute(_TRIGGERS, {"name": full.replace("%%", "%")}).all()
@@ -95,35 +100,21 @@ def _verify(connection: Connection, table: Table, options: VersioningOptions) ->
         parts = [f"{name} is missing" for name in missing]
         parts += [f"{name} is disabled" for name in disabled]
         raise MissingTriggerError(f"table {table.fullname!r}: {', '.join(parts)}. {advice}")
-    _verify_registration(connection, table, options, found[STAMP_TRIGGER].comment, advice)
-
-
-def _verify_registration(
-    connection: Connection,
-    table: Table,
-    options: VersioningOptions,
-    comment: str | None,
-    advice: str,
-) -> None:
-    listed = system_tables(options.schema).versioned_tables
-    row = connection.execute(
-        select(listed.c.fingerprint, listed.c.columns).where(
-            listed.c.history_table == history_table(table).name,
-            listed.c.history_schema == options.effective_history_schema,
-        )
-    ).one_or_none()
-    if row is None:
-        raise NotInstalledError(
-            f"table {table.fullname!r} has triggers and is not registered. {advice}"
-        )
-    if comment != row.fingerprint:
+    recorded = _recorded(found[STAMP_TRIGGER].comment)
+    if recorded is None:
         raise MissingTriggerError(f"table {table.fullname!r}: its triggers were replaced. {advice}")
-    missing = [str(c.name) for c in recorded_columns(table) if c.name not in row.columns]
-    if missing:
+    unrecorded = [str(c.name) for c in recorded_columns(table) if c.name not in recorded]
+    if unrecorded:
         raise SchemaDriftError(
             f"table {table.fullname!r}: the history does not record the column(s) "
-            f"{', '.join(missing)} of the model. {advice}"
+            f"{', '.join(unrecorded)} of the model. {advice}"
         )
+
+
+def _recorded(comment: str | None) -> list[str] | None:
+    """The columns that a trigger's comment says it records; None when it is not ours."""
+    match = _COMMENT.fullmatch(comment or "")
+    return cast("list[str]", json.loads(match["columns"])) if match else None
 
 
 __all__ = ["Registration", "forget_verified", "registration_of", "verify_capture"]

@@ -39,7 +39,6 @@ from sqlalchemy_temporal.schema import (
 )
 
 _MINIMUM_VERSION = (13,)
-_INSUFFICIENT_PRIVILEGE = "42501"
 _EXPLICIT = f"{INFO_KEY}.explicit_transaction"
 
 
@@ -309,7 +308,7 @@ def privileges_explained(label: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if sqlstate(error) != _INSUFFICIENT_PRIVILEGE:
+        if sqlstate(error) != keys.STATE_INSUFFICIENT_PRIVILEGE:
             raise
         raise PrivilegeError(
             f"versioning of {label!r} was not set up, nothing was changed: {error.orig}. "

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.clock.moment import Moment
@@ -21,6 +24,7 @@ from sqlalchemy_temporal.errors import (
     MomentError,
     NaiveDatetimeError,
     NotInstalledError,
+    PrivilegeError,
     SnapshotTooOldError,
     UnknownRevisionError,
 )
@@ -69,19 +73,21 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
         SnapshotTooOldError: the transaction's fixed snapshot may not see the moment.
         BarrierTimeoutError: a transaction just committing did not end in time.
         NotInstalledError: the database has no versioning.
+        PrivilegeError: the role may not read the library's tables.
     """
     if isinstance(when, Moment):
         return when
     question = _question(when)
     _require_system(connection, schema)
     quoted = connection.dialect.identifier_preparer.quote(schema)
-    row = connection.execute(
-        text(f"SELECT * FROM {quoted}.resolve(:kind, :asked, :back)"),  # noqa: S608 - quoted
-        {"kind": question.kind, "asked": question.asked, "back": question.back},
-    ).one()
+    with _privileges_explained(quoted):
+        row = connection.execute(
+            text(f"SELECT * FROM {quoted}.resolve(:kind, :asked, :back)"),  # noqa: S608 - quoted
+            {"kind": question.kind, "asked": question.asked, "back": question.back},
+        ).one()
     if row.problem is not None:
         advice = f" ({row.hint})" if row.hint else ""
-        raise _PROBLEMS[row.problem](f"cannot read as of {when!r}: {row.message}{advice}")
+        raise _PROBLEMS[row.problem](f"cannot read as of {_label(when)}: {row.message}{advice}")
     if row.unsealed >= ENOUGH:
         seal_apart(connection, schema)
     return Moment(
@@ -93,6 +99,10 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
         lo=row.lo,
         schema=schema,
     )
+
+
+def _label(when: object) -> str:
+    return f"commit {when.uuid}" if isinstance(when, Commit) else repr(when)
 
 
 def _question(when: object) -> _Question:
@@ -156,12 +166,28 @@ def _require_system(connection: Connection, schema: str) -> None:
     if schema in known:
         return
     quoted = connection.dialect.identifier_preparer.quote(schema).replace("%%", "%")
-    found = connection.scalar(
-        text("SELECT to_regproc(:name) IS NOT NULL"), {"name": f"{quoted}.resolve"}
-    )
+    with _privileges_explained(quoted):
+        found = connection.scalar(
+            text("SELECT to_regproc(:name) IS NOT NULL"), {"name": f"{quoted}.resolve"}
+        )
     if not found:
         raise NotInstalledError(
             f"this database has no versioning in schema {schema!r}; create it with "
             "Base.metadata.create_all(engine), or with op.enable_versioning() in a migration"
         )
     known.add(schema)
+
+
+@contextmanager
+def _privileges_explained(schema: str) -> Iterator[None]:
+    """Say which rights reading the past needs when the server refuses for lack of them."""
+    try:
+        yield
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+        if state != keys.STATE_INSUFFICIENT_PRIVILEGE:
+            raise
+        raise PrivilegeError(
+            f"this role may not read the past: {error.orig}. Grant it GRANT USAGE ON SCHEMA "
+            f"{schema} TO ... and GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO ..."
+        ) from error

@@ -197,7 +197,7 @@ class CreateCapture(TableElement):
             *sql.trigger_statements(),
             (
                 f"COMMENT ON TRIGGER {quote.name('~temporal_stamp')} ON {sql.live} "
-                f"IS {quote.literal(fingerprint(self.spec, quote.dialect))}"
+                f"IS {quote.literal(trigger_comment(self.spec, quote.dialect))}"
             ),
         )
 
@@ -283,6 +283,15 @@ def fingerprint(spec: TableSpec, dialect: Dialect) -> str:
     sql = TableSql(spec, Quoter(dialect))
     made = (*sql.function_statements(), *sql.trigger_statements())
     return f"template={TEMPLATE} digest={_digest(made)}"
+
+
+def trigger_comment(spec: TableSpec, dialect: Dialect) -> str:
+    """What the comment of the stamp trigger says: the fingerprint and what is recorded.
+
+    Comments can be read by every role, so each can check that its writes are recorded
+    without a right on the library's own tables.
+    """
+    return f"{fingerprint(spec, dialect)} columns={json.dumps(spec.column_names)}"
 
 
 def enable(spec: TableSpec) -> tuple[TemporalDDL, ...]:

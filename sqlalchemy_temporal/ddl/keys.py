@@ -20,6 +20,8 @@ LOCK_SEALING: Final = 0x7456_0004
 LOCK_INSTALLING: Final = 0x7456_0005
 """Held while the library's own objects are created or dropped."""
 
+STATE_INSUFFICIENT_PRIVILEGE: Final = "42501"
+"""``insufficient_privilege`` (PostgreSQL docs, appendix A)."""
 STATE_FUTURE: Final = "TV001"
 STATE_BEFORE: Final = "TV002"
 STATE_UNKNOWN: Final = "TV003"

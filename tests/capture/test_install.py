@@ -40,6 +40,8 @@ from sqlalchemy_temporal.errors import (
     UnsupportedDatabaseError,
 )
 from sqlalchemy_temporal.model.declare import versioned_table
+from sqlalchemy_temporal.repository import Repository
+from sqlalchemy_temporal.session import TemporalSession
 
 
 class Mood(enum.Enum):
@@ -274,6 +276,30 @@ def test_a_role_needs_no_right_on_history_and_cannot_write_it(
     ):
         with clerk.connect() as connection, pytest.raises(DBAPIError, match="permission denied"):
             connection.exec_driver_sql(attempt)
+
+
+def test_a_role_without_rights_on_history_writes_through_a_session_and_may_not_read(
+    pg_engine: Engine, clerk: Engine
+) -> None:
+    metadata = MetaData()
+    table = simple(metadata)
+    metadata.create_all(pg_engine)
+    with pg_engine.begin() as connection:
+        connection.exec_driver_sql("GRANT SELECT, INSERT, UPDATE, DELETE ON t TO clerk")
+    with TemporalSession(clerk) as session:
+        session.describe(author="the clerk")
+        session.execute(insert(table), [{"id": 1}])
+        session.commit()
+    with TemporalSession(clerk) as session, pytest.raises(PrivilegeError, match="GRANT USAGE"):
+        session.moment("HEAD")
+    with pg_engine.begin() as connection:
+        assert Repository(connection).head.author == "the clerk"
+        connection.exec_driver_sql("GRANT USAGE ON SCHEMA temporal_versioning TO clerk")
+        connection.exec_driver_sql(
+            "GRANT SELECT ON ALL TABLES IN SCHEMA temporal_versioning TO clerk"
+        )
+    with TemporalSession(clerk) as session, session.as_of("HEAD") as past:
+        assert past.scalars(select(table.c.id)).all() == [1]
 
 
 def test_a_role_that_may_not_set_up_gets_an_error_and_nothing_is_left(

@@ -251,6 +251,13 @@ def test_others_may_ask_while_one_holds_the_seal(engine: Engine) -> None:
         assert seal(other)
 
 
+def test_a_fixed_snapshot_answers_for_commits_it_sees(engine: Engine) -> None:
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        third = resolve(connection, "HEAD~1")
+        write(engine)
+        assert resolve(connection, third.uuid) == third
+
+
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
 def test_a_fixed_snapshot_that_is_too_old_is_refused(engine: Engine, level: str) -> None:
     with engine.connect().execution_options(isolation_level=level) as connection:

@@ -16,12 +16,14 @@ from rich.console import Console
 from sqlalchemy import URL, Engine, inspect, text
 
 from examples.mime.database import demo_database
+from examples.mime.interrupt import Interrupts
 from examples.mime.models import MediaType
 from examples.mime.releases import read_releases
 from examples.mime_history import main, run
 from sqlalchemy_temporal.embedded import ServerUnavailable, wheel_binaries
 
 ROOT = Path(__file__).parents[2]
+MADE = {"mime_demo", "temporal_versioning", "temporal_as_of"}
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
 
@@ -47,15 +49,29 @@ def user_schemas(engine: Engine) -> set[str]:
     return set(inspect(engine).get_schema_names()) - {"information_schema", "public"}
 
 
-def test_every_release_is_rebuilt_and_nothing_is_left(
-    given_url: str, pg_engine: Engine, capsys: pytest.CaptureFixture[str]
+def test_every_release_is_rebuilt_as_the_readme_shows_and_nothing_is_left(
+    given_url: str,
+    pg_engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     assert main([]) == 0
     shown = capsys.readouterr()
-    assert shown.out.splitlines()[-1] == "49 of 49 releases rebuilt exactly"
     assert shown.err == ""
+    lines = [line.rstrip() for line in shown.out.splitlines()]
+    assert lines[-1] == "49 of 49 releases rebuilt exactly"
+    assert lines_of_readme() - {"", " …"} <= set(lines)
     assert not user_schemas(pg_engine)
     assert not inspect(pg_engine).get_table_names()
+
+
+def lines_of_readme() -> set[str]:
+    """The output of the demonstration as README.md shows it."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, _, after = readme.partition("<!-- demo:")
+    _, block, *_ = after.split("```")
+    return set(block.splitlines()[1:])
 
 
 def test_all_answers_are_shown(given_url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +105,8 @@ def test_a_release_that_differs_is_named_and_is_a_failure(
 ) -> None:
     right, wrong = read_releases()[:2]
     with demo_database() as database:
-        assert run(Console(), database.sessions, [right, replace(wrong, sha256="0" * 64)]) == 1
+        both = [right, replace(wrong, sha256="0" * 64)]
+        assert run(Console(), database.sessions, both, Interrupts()) == 1
     shown = capsys.readouterr().out
     assert "1 of 2 releases rebuilt exactly" in shown
     assert "not as published: 0000000000000000" in shown
@@ -107,10 +124,10 @@ def test_keep_leaves_the_tables_and_a_second_run_refuses_to_touch_them(
     given_url: str, pg_engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--keep", "--quiet", "--releases", "1"]) == 0
-    assert user_schemas(pg_engine) == {"mime_demo", "temporal_versioning"}
+    assert user_schemas(pg_engine) == MADE
     capsys.readouterr()
     assert main(["--quiet", "--releases", "1"]) == 2
-    assert "has the schema mime_demo and temporal_versioning already" in capsys.readouterr().err
+    assert "already has the schema mime_demo and temporal_versioning" in capsys.readouterr().err
     with pg_engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM mime_demo.media_types")) == 1787
 
@@ -130,7 +147,7 @@ def test_tables_of_the_same_name_are_left_alone(
 def test_an_error_in_the_middle_leaves_nothing_behind(given_url: str, pg_engine: Engine) -> None:
     def fail() -> None:
         with demo_database():
-            assert user_schemas(pg_engine) == {"mime_demo", "temporal_versioning"}
+            assert user_schemas(pg_engine) == MADE
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -156,8 +173,30 @@ def test_keep_is_refused_where_the_server_is_removed(
     assert "--keep needs DATABASE_URL" in capsys.readouterr().err
 
 
-def interrupted(environment: Mapping[str, str]) -> int:
-    """Press Ctrl-C while the demonstration works; return the code it ends with."""
+@posix
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_that_python_dropped_is_raised_after_all() -> None:
+    class Dropping:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)  # the signal is handled here
+
+    seen = []
+
+    def work(interrupts: Interrupts) -> None:
+        for number in interrupts.watch(range(3)):
+            seen.append(number)
+            Dropping()
+
+    with Interrupts() as interrupts:
+        with pytest.raises(KeyboardInterrupt):
+            work(interrupts)
+        os.kill(os.getpid(), signal.SIGTERM)  # does not break into what cleans up
+    assert seen == [0]
+
+
+def interrupted(environment: Mapping[str, str], number: signal.Signals = signal.SIGINT) -> int:
+    """Interrupt the demonstration while it works; return the code it ends with."""
     with subprocess.Popen(
         [sys.executable, "-m", "examples.mime_history"],
         stdout=subprocess.PIPE,
@@ -169,18 +208,19 @@ def interrupted(environment: Mapping[str, str]) -> int:
         assert process.stdout is not None
         first = process.stdout.readline()
         time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, errors = process.communicate(timeout=30)
     assert first.startswith("The history of mime-db on PostgreSQL"), errors
-    assert errors == "Interrupted\n"
+    assert errors.endswith("Interrupted\n")
     return process.returncode
 
 
 @posix
-def test_ctrl_c_takes_away_what_was_made_in_a_given_database(
-    given_url: str, pg_engine: Engine
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_takes_away_what_was_made_in_a_given_database(
+    number: signal.Signals, given_url: str, pg_engine: Engine
 ) -> None:
-    assert interrupted(os.environ) == 130
+    assert interrupted(os.environ, number) == 128 + number
     assert not user_schemas(pg_engine)
 
 

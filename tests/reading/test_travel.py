@@ -141,6 +141,8 @@ def test_what_is_not_recorded_is_null_in_the_past(plain: psycopg.Connection[Any]
         ("2999-01-01+00", "has not come yet"),
         ("1999-01-01+00", "versioning began"),
         ("HEAD~9", "before the first commit"),
+        ("2024-01-15 10:30", "no time zone"),
+        ("yesterday", "no time zone"),
     ],
 )
 def test_an_impossible_journey_is_refused(

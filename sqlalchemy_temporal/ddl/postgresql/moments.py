@@ -21,13 +21,17 @@ def statements(s: str) -> tuple[str, ...]:
     return (_moment_at(s), _moment_of(s), _head(s), _ancestor(s), _resolve(s))
 
 
-def _fresh_or_refuse(s: str) -> str:
-    """Refuse a moment that a fixed snapshot may not see completely."""
+def _fresh_or_refuse(s: str, last: str = "reached") -> str:
+    """Refuse a moment that a fixed snapshot may not see completely.
+
+    It does when it sees each commit from the last sealed one to ``last``: a number that
+    is missing was rolled back, or is newer than the snapshot; there is no telling.
+    """
     return f"""
-  IF current_setting('transaction_isolation') <> 'read committed' AND reached <> (
+  IF current_setting('transaction_isolation') <> 'read committed' AND {last} > (
       SELECT coalesce(max(c.seq), 0) + (
         SELECT count(*) FROM {s}.transaction t
-        WHERE t.commit_seq > coalesce(max(c.seq), 0) AND t.commit_seq <= reached)
+        WHERE t.commit_seq > coalesce(max(c.seq), 0) AND t.commit_seq <= {last})
       FROM {s}.commit c) THEN
     RAISE EXCEPTION USING ERRCODE = '{keys.STATE_SNAPSHOT}',
       MESSAGE = 'this transaction''s snapshot may be older than the moment asked for',
@@ -80,8 +84,9 @@ DECLARE
 BEGIN
   SELECT * INTO node FROM {s}.commit c WHERE c.uuid = asked;
   IF node.seq IS NULL THEN
-    reached := {s}.barrier();{_fresh_or_refuse(s)}
-    SELECT * INTO node FROM {s}.unsealed(reached) u WHERE u.uuid = asked;
+    reached := {s}.barrier();
+    SELECT * INTO node
+    FROM {s}.unsealed(reached) u WHERE u.uuid = asked;{_fresh_or_refuse(s, "node.seq")}
   END IF;
   IF node.seq IS NULL THEN
     -- Somebody else may have sealed it just now.

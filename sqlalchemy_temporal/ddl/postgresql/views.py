@@ -109,6 +109,27 @@ def system_statements(s: str) -> tuple[str, ...]:
   RETURN node.effective_at;"""
     return (
         f"""
+CREATE OR REPLACE FUNCTION {s}.instant(written text) RETURNS timestamptz
+{HEADER}
+DECLARE
+  zone text := current_setting('TimeZone');
+  east timestamptz;
+  west timestamptz;
+BEGIN
+  -- What means two instants in two time zones has none of its own.
+  PERFORM set_config('TimeZone', 'Etc/GMT-3', true);
+  east := written::timestamptz;
+  PERFORM set_config('TimeZone', 'Etc/GMT+3', true);
+  west := written::timestamptz;
+  PERFORM set_config('TimeZone', zone, true);
+  IF east <> west THEN
+    RAISE EXCEPTION USING ERRCODE = '{keys.STATE_UNKNOWN}',
+      MESSAGE = quote_literal(written) || ' has no time zone, so it is not an instant',
+      HINT = 'add one, e.g. ' || quote_literal(written || '+00');
+  END IF;
+  RETURN east;
+END $body$""",
+        f"""
 CREATE OR REPLACE FUNCTION {s}.travel_to(moment timestamptz) RETURNS timestamptz
 {HEADER}
 DECLARE
@@ -150,7 +171,7 @@ BEGIN
     node := {s}.moment_of(base::uuid);
   ELSE
     BEGIN
-      node := {s}.moment_at(base::timestamptz);
+      node := {s}.moment_at({s}.instant(base));
     EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
       RAISE EXCEPTION USING ERRCODE = '{keys.STATE_UNKNOWN}',
         MESSAGE = quote_literal(base) || ' is neither a time nor a tag, a branch or a commit';
