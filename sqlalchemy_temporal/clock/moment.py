@@ -24,6 +24,8 @@ class Moment:
         lo: the smallest id that may not be visible; versions that ended before it are
             over at this moment, which lets an index skip them.
         schema: the schema of the library's tables it was resolved in.
+        unborn: the history tables (``schema.table``) of tables whose versioning began
+            later, so that nothing is known of them at this moment.
     """
 
     seq: int
@@ -33,6 +35,7 @@ class Moment:
     inflight: tuple[int, ...]
     lo: int
     schema: str
+    unborn: frozenset[str] = frozenset()
 
     def sees(self, tx_id: int) -> bool:
         """Whether the changes of transaction ``tx_id`` are visible at this moment."""

@@ -98,6 +98,7 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
         inflight=tuple(sorted(row.inflight)),
         lo=row.lo,
         schema=schema,
+        unborn=frozenset(row.unborn),
     )
 
 

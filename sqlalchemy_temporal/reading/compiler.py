@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Dialect, Select, Table
 from sqlalchemy.sql.elements import _anonymous_label
+from sqlalchemy.sql.functions import next_value
 
 from sqlalchemy_temporal.errors import ReadOnlyPastError, UnsupportedReadError
 from sqlalchemy_temporal.reading import refusal
@@ -111,6 +112,7 @@ class AsOfCompiler:
         ambiguous_table_name_map: Any = None,
         **kw: Any,
     ) -> str:
+        refusal.check_born(table, option.moment)
         if from_linter:
             from_linter.froms[table] = table.fullname
         aliased = enclosing_alias is not None and enclosing_alias.element is table
@@ -194,11 +196,6 @@ class AsOfCompiler:
         self._refuse_write("DELETE")
         return self._as_usual("visit_delete", delete_stmt, *args, **kw)
 
-    def visit_next_value_func(self, next_value: Any, **kw: Any) -> str:
-        """The next value of a sequence, which the past refuses."""
-        self._refuse_write("nextval()")
-        return self._as_usual("visit_next_value_func", next_value, **kw)
-
     def _refuse_write(self, what: str) -> None:
         if self.as_of is not None:
             raise ReadOnlyPastError(f"{what} in a statement to the past; the past is read-only")
@@ -219,6 +216,8 @@ class AsOfCompiler:
 
     def visit_function(self, func: Any, *args: Any, **kw: Any) -> str:
         """A function."""
+        if isinstance(func, next_value):
+            self._refuse_write("nextval()")
         if self.as_of is not None:
             refusal.check_function(func, self.as_of.policy, rules_for(self.dialect).functions)
         return self._as_usual("visit_function", func, *args, **kw)

@@ -67,19 +67,21 @@ class AsOf(HasCacheKey, UserDefinedOption):
         policy: what to do where there is no exact answer.
     """
 
-    __slots__ = ("bounds", "moment", "policy")
+    __slots__ = ("bounds", "moment", "policy", "unborn")
     # The past session gives the option to every statement, those of loaders too: were it
     # propagated as well, loaders would meet it twice.
     propagate_to_loaders = False
     _traverse_internals: _TraverseInternalsType = [  # noqa: RUF012 - as SQLAlchemy declares it
         ("bounds", InternalTraversal.dp_has_cache_key),
         ("policy", InternalTraversal.dp_plain_obj),
+        ("unborn", InternalTraversal.dp_plain_obj),
     ]
 
     def __init__(self, moment: Moment, policy: Policy) -> None:
         super().__init__()
         self.moment = moment
         self.policy = policy
+        self.unborn = moment.unborn
         self.bounds = Bounds.of(moment)
 
     def __repr__(self) -> str:
@@ -121,11 +123,11 @@ def with_option(statement: S, option: AsOf) -> S:
     carries :data:`PRESENT` is left alone.
     """
     given = options_on(statement)
-    if not any(isinstance(other, AsOf | Present) for other in given):
-        return statement.options(option)
     if option in given or any(isinstance(other, Present) for other in given):
         return statement
-    kept = tuple(other for other in given if not isinstance(other, AsOf))
+    if not any(isinstance(other, AsOf) for other in given):
+        return statement.options(option)
+    # In place: the ORM pairs the options of compiled and executed statements by position.
     changed = cast("Any", statement)._generate()
-    changed._with_options = (*kept, option)
+    changed._with_options = tuple(option if isinstance(o, AsOf) else o for o in given)
     return cast("S", changed)

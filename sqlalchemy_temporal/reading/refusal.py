@@ -9,9 +9,14 @@ from sqlalchemy import Table, TableClause
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement, quoted_name
 
-from sqlalchemy_temporal.errors import UnsupportedReadError, UnversionedTableError
+from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.errors import (
+    BeforeVersioningError,
+    UnsupportedReadError,
+    UnversionedTableError,
+)
 from sqlalchemy_temporal.reading.policy import Policy
-from sqlalchemy_temporal.schema import is_versioned, live_of, system_tables
+from sqlalchemy_temporal.schema import history_table, is_versioned, live_of, system_tables
 
 _NAME: Final = r"""(?:[A-Za-z_]\w*|"[^"()]*")"""
 _HARMLESS: Final = re.compile(
@@ -48,6 +53,19 @@ def is_rewritten(table: TableClause, policy: Policy) -> bool:
         f"table {table.fullname!r} has no history, so how it was is not known; declare it "
         'versioned, or pass unversioned="allow" to as_of() to read it as it is now'
     )
+
+
+def check_born(table: Table, moment: Moment) -> None:
+    """Refuse a table of which nothing is known at ``moment``.
+
+    Raises:
+        BeforeVersioningError: its versioning began later.
+    """
+    if moment.unborn and history_table(table).fullname in moment.unborn:
+        raise BeforeVersioningError(
+            f"nothing is known of table {table.fullname!r} at this moment: its versioning "
+            "began later"
+        )
 
 
 def _is_record(table: Table) -> bool:
@@ -123,10 +141,10 @@ def check_select(select: Any, policy: Policy) -> None:
 
 def _is_custom(element: object) -> bool:
     """Whether another package compiles the element (``sqlalchemy.ext.compiler``)."""
-    kind = type(element)
-    return hasattr(kind, "_compiler_dispatcher") and not kind.__module__.startswith(
-        ("sqlalchemy.", "sqlalchemy_temporal.")
-    )
+    for kind in type(element).__mro__:  # the ORM makes annotated subclasses
+        if "_compiler_dispatcher" in vars(kind):
+            return not kind.__module__.startswith(("sqlalchemy.", "sqlalchemy_temporal."))
+    return False
 
 
 def _custom(element: object) -> UnsupportedReadError:

@@ -2,6 +2,8 @@
 
 ``moment_at``, ``moment_of``, ``head``, ``ancestor``
     Resolve a time or a commit; they raise when there is none.
+``unborn``
+    The history tables of tables whose versioning began after a moment.
 ``resolve``
     The same for every kind of question, telling of a problem instead of raising it, and
     how many commits wait to be sealed.
@@ -18,7 +20,7 @@ from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER
 
 def statements(s: str) -> tuple[str, ...]:
     """The statements that create or replace the functions in the quoted schema ``s``."""
-    return (_moment_at(s), _moment_of(s), _head(s), _ancestor(s), _resolve(s))
+    return (_moment_at(s), _moment_of(s), _head(s), _ancestor(s), _unborn(s), _resolve(s))
 
 
 def _fresh_or_refuse(s: str, last: str = "reached") -> str:
@@ -142,6 +144,18 @@ BEGIN
 END $body$"""
 
 
+def _unborn(s: str) -> str:
+    return f"""
+CREATE OR REPLACE FUNCTION {s}.unborn(node {s}.commit) RETURNS text[]
+{HEADER}
+BEGIN
+  RETURN ARRAY(
+    SELECT v.history_schema || '.' || v.history_table FROM {s}.versioned_tables v
+    WHERE v.enabled_tx_id > node.hi OR v.enabled_tx_id = ANY (node.inflight)
+    ORDER BY 1);
+END $body$"""
+
+
 def _resolve(s: str) -> str:
     states = (
         keys.STATE_FUTURE,
@@ -156,7 +170,8 @@ CREATE OR REPLACE FUNCTION {s}.resolve(
   kind text, asked text, back integer,
   OUT problem text, OUT message text, OUT hint text,
   OUT seq bigint, OUT uuid uuid, OUT effective_at timestamptz,
-  OUT hi bigint, OUT lo bigint, OUT inflight bigint[], OUT unsealed bigint)
+  OUT hi bigint, OUT lo bigint, OUT inflight bigint[], OUT unsealed bigint,
+  OUT unborn text[])
 {HEADER}
 DECLARE
   node {s}.commit;
@@ -190,6 +205,7 @@ BEGIN
   END;
   seq := node.seq; uuid := node.uuid; effective_at := node.effective_at;
   hi := node.hi; lo := node.lo; inflight := node.inflight;
+  unborn := {s}.unborn(node);
   unsealed := (SELECT q.last_value FROM {s}.commit_seq q)
     - (SELECT coalesce(max(c.seq), 0) FROM {s}.commit c);
 END $body$"""

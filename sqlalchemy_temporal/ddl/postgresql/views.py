@@ -60,10 +60,20 @@ SELECT {quote.names((c.name for c in columns), "u.")} FROM (
   UNION ALL
   SELECT {_past(spec.columns, spec.unrecorded, quote)}, h.{TX_COLUMN}, h.{END_COLUMN}
   FROM {sql.history} h) AS u
-WHERE u.temporal_end >= {_LO} AND {_visible("u.temporal_start")}
+WHERE {_is_known(sql)} AND u.temporal_end >= {_LO} AND {_visible("u.temporal_start")}
   AND NOT {_visible("u.temporal_end")}
 $body$""",
         f"CREATE VIEW {view_name(sql)} AS SELECT {names} FROM {function}()",
+    )
+
+
+def _is_known(sql: TableSql) -> str:
+    """Refuse to show a table at a moment before its versioning began."""
+    history = sql.quote.literal(f"{sql.spec.history_schema}.{sql.spec.history_table}")
+    unborn = "NULLIF(pg_catalog.current_setting('temporal.as_of_unborn', true), '')"
+    return (
+        f"(SELECT CASE WHEN {history} = ANY (COALESCE({unborn}, '{{}}')::pg_catalog._text) "
+        f"THEN {sql.schema}.refuse_unborn({sql.quote.literal(sql.spec.qualified)}) ELSE true END)"
     )
 
 
@@ -103,11 +113,19 @@ def _past(
 
 def system_statements(s: str) -> tuple[str, ...]:
     """The functions that set the moment, in the quoted schema ``s``."""
-    moment = """PERFORM set_config('temporal.as_of_hi', node.hi::text, true),
+    moment = f"""PERFORM set_config('temporal.as_of_hi', node.hi::text, true),
     set_config('temporal.as_of_lo', node.lo::text, true),
-    set_config('temporal.as_of_inflight', node.inflight::text, true);
+    set_config('temporal.as_of_inflight', node.inflight::text, true),
+    set_config('temporal.as_of_unborn', {s}.unborn(node)::text, true);
   RETURN node.effective_at;"""
     return (
+        f"""
+CREATE OR REPLACE FUNCTION {s}.refuse_unborn(name text) RETURNS boolean
+{HEADER}
+BEGIN
+  RAISE EXCEPTION USING ERRCODE = '{keys.STATE_BEFORE}',
+    MESSAGE = 'nothing is known of ' || name || ' at this moment: its versioning began later';
+END $body$""",
         f"""
 CREATE OR REPLACE FUNCTION {s}.instant(written text) RETURNS timestamptz
 {HEADER}
@@ -138,7 +156,8 @@ BEGIN
   IF moment IS NULL THEN
     PERFORM set_config('temporal.as_of_hi', '', true),
       set_config('temporal.as_of_lo', '', true),
-      set_config('temporal.as_of_inflight', '', true);
+      set_config('temporal.as_of_inflight', '', true),
+      set_config('temporal.as_of_unborn', '', true);
     RETURN NULL;
   END IF;
   node := {s}.moment_at(moment);
