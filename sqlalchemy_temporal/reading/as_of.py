@@ -1,19 +1,24 @@
-"""``as_of``: open the past of a session or of a connection."""
+"""``as_of``: the past of a session, of a connection, or of one entity in a statement."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
-from sqlalchemy import Connection
-from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy import Connection, FromClause, Table, inspect
+from sqlalchemy.orm import Mapper, Session, aliased, scoped_session
 
+from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import When
+from sqlalchemy_temporal.errors import MomentError, UnsupportedReadError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
+from sqlalchemy_temporal.reading.alias import selectable_as_of
 from sqlalchemy_temporal.reading.connection import PastConnection, option_for
 from sqlalchemy_temporal.reading.policy import Choice, Plan, Policy
 from sqlalchemy_temporal.reading.session import AsOfSession, open_past
+
+T = TypeVar("T")
 
 
 @overload
@@ -30,6 +35,14 @@ def as_of(
 
 
 @overload
+def as_of(target: type[T], when: Moment, *, name: str | None = ...) -> type[T]: ...
+
+
+@overload
+def as_of(target: Table, when: Moment, *, name: str | None = ...) -> FromClause: ...
+
+
+@overload
 def as_of(
     target: Connection,
     when: When,
@@ -43,7 +56,7 @@ def as_of(
 
 
 def as_of(
-    target: Session | scoped_session[Any] | Connection,
+    target: Session | scoped_session[Any] | Connection | Table | type[Any],
     when: When,
     *,
     unversioned: Choice = "error",
@@ -51,19 +64,30 @@ def as_of(
     plan: Plan = "auto",
     functions: Iterable[str] = (),
     schema: str = DEFAULT_SCHEMA,
-) -> AbstractContextManager[AsOfSession] | AbstractContextManager[PastConnection]:
-    """Read the past of a session or connection, as a context manager.
+    name: str | None = None,
+) -> Any:
+    """Read the past: of a session, of a connection, or of one entity of a statement.
 
     ::
 
         with as_of(session, "v1.2") as past:
             order = past.get(Order, 7)
 
+        then, now = as_of(Customer, session.moment("v1.2")), Customer
+        select(then, now).join(now, now.id == then.id).where(now.name != then.name)
+
+    Of an entity (or table) this makes an alias that reads its rows as of a moment. It can
+    stand in any statement, beside the present and beside other moments; its objects live in
+    a read-only session of that moment, so that what is loaded from them is of it too. Only
+    the entity itself is of the moment: what it is joined to needs an ``as_of`` of its own,
+    and the table of a many-to-many relationship is read by the statement's own time.
+
     Parameters:
-        target: a session of any class, or a connection for Core statements. Its connection
-            and transaction are shared.
+        target: a session of any class, or a connection for Core statements, whose
+            connection and transaction are shared; or a mapped class or table.
         when: the point in time: an aware datetime, a timedelta (that long ago), a commit or
-            its uuid, a tag, a branch, ``"HEAD~2"``, or a moment.
+            its uuid, a tag, a branch, ``"HEAD~2"``, or a moment. For an entity or table a
+            moment, as ``session.moment(when)`` gives it.
         unversioned: ``"error"`` refuses tables without history, ``"allow"`` reads them as
             they are now.
         text: ``"error"`` refuses SQL text and what else may read the present unseen,
@@ -71,18 +95,38 @@ def as_of(
         plan: the form of SQL, see :class:`~sqlalchemy_temporal.reading.policy.Policy`.
         functions: names of SQL functions of your own that read no tables.
         schema: the schema of the library's own tables.
+        name: the name of the alias in SQL, for an entity or table.
 
     Returns:
-        A context manager with a read-only session (or connection) of the past.
+        A context manager with a read-only session (or connection) of the past, or an alias.
 
     Raises:
         MomentError: ``when`` names no point in time that can be read.
+        UnversionedTableError: the entity has a table without history.
     """
     policy = Policy(unversioned, text, plan, frozenset(functions)).check()
     if isinstance(target, Connection):
         return _past_connection(target, when, policy, schema)
-    session = target() if isinstance(target, scoped_session) else target
-    return _past_session(session, when, policy, schema)
+    if isinstance(target, Session | scoped_session):
+        session = target() if isinstance(target, scoped_session) else target
+        return _past_session(session, when, policy, schema)
+    return _alias(target, when, name)
+
+
+def _alias(target: Any, when: When, name: str | None) -> Any:
+    if not isinstance(when, Moment):
+        raise MomentError(
+            f"as_of() of an entity needs a moment, not {when!r}: pass session.moment({when!r})"
+        )
+    if isinstance(target, FromClause):
+        return selectable_as_of(target, when, name)
+    mapper = inspect(target, raiseerr=False)
+    if not isinstance(mapper, Mapper):
+        raise UnsupportedReadError(
+            f"as_of() takes a session, a connection, a mapped class or a table, not {target!r}"
+        )
+    source = selectable_as_of(mapper._with_polymorphic_selectable, when, name)
+    return aliased(target, source, name=name)
 
 
 @contextmanager

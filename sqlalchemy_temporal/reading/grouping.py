@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Alias, ColumnClause, FromClause, Select, Table
+from sqlalchemy import ColumnClause, FromClause, Select, Table
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import cube, grouping_sets, rollup
+from sqlalchemy.sql.selectable import FromClauseAlias
 
 from sqlalchemy_temporal.schema import is_versioned, key_columns
 
@@ -42,7 +43,7 @@ def dependent_columns(select: Select[Any]) -> list[ColumnClause[Any]]:
 def _has_whole_key(
     source: FromClause, grouped: dict[tuple[FromClause, str], ColumnClause[Any]]
 ) -> bool:
-    table = source.element if isinstance(source, Alias) else source
+    table = source.element if isinstance(source, FromClauseAlias) else source
     if not isinstance(table, Table) or not is_versioned(table):
         return False
     return all((source, key.name) in grouped for key in key_columns(table))

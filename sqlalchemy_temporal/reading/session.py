@@ -180,7 +180,7 @@ def _child_of(parent: Session) -> AsOfSession:
     past.bind = parent.bind
     past._query_cls = parent._query_cls
     for name, value in vars(parent).items():
-        if name != "dispatch" and name not in vars(past):
+        if name not in {"dispatch", "info"} and name not in vars(past):
             setattr(past, name, value)
     for listener in _own_listeners(parent):
         event.listen(past, "do_orm_execute", listener)
