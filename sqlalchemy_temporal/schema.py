@@ -326,7 +326,7 @@ def _build_history(table: Table, options: VersioningOptions) -> Table:
         *(bare_column(column) for column in recorded_columns(table)),
         Column(ID_COLUMN, BigInteger, Identity(always=True), nullable=False),
         Column(OPERATION_COLUMN, Text, nullable=False),
-        Column(TX_COLUMN, BigInteger, nullable=False),
+        Column(TX_COLUMN, BigInteger, primary_key=True, autoincrement=False),
         Column(END_COLUMN, BigInteger, primary_key=True, autoincrement=False),
         Column(FROM_COLUMN, _Time),
         Column(TO_COLUMN, _Time),

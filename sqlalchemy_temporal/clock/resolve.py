@@ -27,6 +27,7 @@ from sqlalchemy_temporal.errors import (
     PrivilegeError,
     SnapshotTooOldError,
     UnknownRevisionError,
+    UnsupportedDatabaseError,
 )
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, INFO_KEY
 
@@ -73,11 +74,15 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
         SnapshotTooOldError: the transaction's fixed snapshot may not see the moment.
         BarrierTimeoutError: a transaction just committing did not end in time.
         NotInstalledError: the database has no versioning.
+        UnsupportedDatabaseError: it is not PostgreSQL.
         PrivilegeError: the role may not read the library's tables.
     """
     if isinstance(when, Moment):
-        return when
-    question = _question(when)
+        if not _snapshot_is_fixed(connection):
+            return when
+        question = _Question("commit", str(when.uuid))
+    else:
+        question = _question(when)
     _require_system(connection, schema)
     quoted = connection.dialect.identifier_preparer.quote(schema)
     with _privileges_explained(quoted):
@@ -100,6 +105,14 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
         schema=schema,
         unborn=frozenset(row.unborn),
     )
+
+
+def _snapshot_is_fixed(connection: Connection) -> bool:
+    """Whether later statements of the transaction still see its first statement's state."""
+    if connection.dialect.name != "postgresql":
+        return False  # one writer at a time, whose snapshot is the newest
+    level = connection.scalar(text("SELECT current_setting('transaction_isolation')"))
+    return level != "read committed"
 
 
 def _label(when: object) -> str:
@@ -163,6 +176,11 @@ def _revision(when: str) -> _Question:
 
 def _require_system(connection: Connection, schema: str) -> None:
     """Ask once per database connection; a failing statement would end its transaction."""
+    if connection.dialect.name != "postgresql":
+        raise UnsupportedDatabaseError(
+            f"times cannot be resolved on the dialect {connection.dialect.name!r} yet; use "
+            "PostgreSQL 13 or later"
+        )
     known = connection.info.setdefault(f"{INFO_KEY}.systems", set())
     if schema in known:
         return

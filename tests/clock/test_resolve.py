@@ -105,7 +105,7 @@ def test_a_uuid_a_commit_and_a_moment_name_themselves(connection: Connection) ->
     assert resolve(connection, str(moment.uuid)) == moment
     assert resolve(connection, f"{moment.uuid}~1").seq == 2
     assert resolve(connection, commit) == moment
-    assert resolve(connection, moment) is moment
+    assert resolve(connection, moment) == moment
 
 
 def test_a_tag_names_its_commit(connection: Connection) -> None:
@@ -249,6 +249,17 @@ def test_others_may_ask_while_one_holds_the_seal(engine: Engine) -> None:
         holder.commit()
         assert resolve(other, timedelta(0)).seq == 5
         assert seal(other)
+
+
+def test_a_moment_newer_than_a_fixed_snapshot_is_refused(engine: Engine) -> None:
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        old = resolve(connection, "HEAD")
+        write(engine)
+        with engine.begin() as other:
+            new = resolve(other, "HEAD")
+        assert resolve(connection, old) == old
+        with pytest.raises(SnapshotTooOldError):
+            resolve(connection, new)
 
 
 def test_a_fixed_snapshot_answers_for_commits_it_sees(engine: Engine) -> None:

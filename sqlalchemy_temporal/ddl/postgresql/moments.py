@@ -94,6 +94,11 @@ BEGIN
     -- Somebody else may have sealed it just now.
     SELECT * INTO node FROM {s}.commit c WHERE c.uuid = asked;
   END IF;
+  IF node.seq IS NULL AND current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION USING ERRCODE = '{keys.STATE_SNAPSHOT}',
+      MESSAGE = 'this transaction''s snapshot does not see the commit ' || asked::text,
+      HINT = 'begin a new transaction, or use isolation level READ COMMITTED';
+  END IF;
   IF node.seq IS NULL THEN
     RAISE EXCEPTION USING ERRCODE = '{keys.STATE_UNKNOWN}',
       MESSAGE = 'no commit has the id ' || asked::text;

@@ -104,9 +104,9 @@ class TableSql:
     def history_statements(self) -> Iterator[str]:
         """Create the history table and its indexes.
 
-        A transaction ends at most one version of a row, so the key and the ending
-        transaction are the primary key: the index that reads by key need, and a guard
-        against recording a version twice.
+        Its primary key is the index that reads by key need, and a guard against recording
+        a version twice: the live table's key, the transaction that ended the version and,
+        so that visibility is decided in the index, the one that wrote it.
         """
         q = self.quote
         yield (
@@ -121,7 +121,7 @@ class TableSql:
             f"ADD COLUMN {END_COLUMN} bigint NOT NULL, "
             f"ADD COLUMN {FROM_COLUMN} timestamptz, "
             f"ADD COLUMN {TO_COLUMN} timestamptz, "
-            f"ADD PRIMARY KEY ({q.names((*self.spec.key, END_COLUMN))})"
+            f"ADD PRIMARY KEY ({q.names((*self.spec.key, END_COLUMN, TX_COLUMN))})"
         )
         yield from self.index_statements()
 
@@ -135,7 +135,7 @@ class TableSql:
         for columns in (*self.spec.foreign_keys, *self.spec.options.index):
             if all(columns != seen[: len(columns)] for seen in covered):
                 covered.append(columns)
-                found[shorten(f"{table}_{'_'.join(columns)}_idx")] = (*columns, END_COLUMN)
+                found[shorten(f"{table}_{'_'.join(columns)}_idx")] = (*columns, END_COLUMN, TX_COLUMN)
         return found
 
     def index_statements(self) -> Iterator[str]:
