@@ -40,9 +40,12 @@ from sqlalchemy_temporal.errors import (
     UnsupportedReadError,
     UnversionedTableError,
 )
+from sqlalchemy_temporal.model.between import count_versions, versions_between
+from sqlalchemy_temporal.model.blame import blame
 from sqlalchemy_temporal.model.changes import Change
 from sqlalchemy_temporal.model.declare import Versioned, versioned_table
 from sqlalchemy_temporal.model.history import history_of
+from sqlalchemy_temporal.model.trace import AttributeChange, attribute_history, when_became
 from sqlalchemy_temporal.model.version import Version
 from sqlalchemy_temporal.model.versions import versions_of
 from sqlalchemy_temporal.reading.as_of import as_of
@@ -51,6 +54,7 @@ from sqlalchemy_temporal.session import AsyncTemporalSession, TemporalSession
 
 __all__ = [
     "AsyncTemporalSession",
+    "AttributeChange",
     "BarrierTimeoutError",
     "BeforeVersioningError",
     "CaptureError",
@@ -88,6 +92,9 @@ __all__ = [
     "When",
     "actor",
     "as_of",
+    "attribute_history",
+    "blame",
+    "count_versions",
     "describe",
     "history_of",
     "install",
@@ -98,5 +105,7 @@ __all__ = [
     "sync_versioning",
     "verify_capture",
     "versioned_table",
+    "versions_between",
     "versions_of",
+    "when_became",
 ]

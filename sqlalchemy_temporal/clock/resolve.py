@@ -112,7 +112,7 @@ def _snapshot_is_fixed(connection: Connection) -> bool:
     if connection.dialect.name != "postgresql":
         return False  # one writer at a time, whose snapshot is the newest
     level = connection.scalar(text("SELECT current_setting('transaction_isolation')"))
-    return level != "read committed"
+    return str(level) != "read committed"
 
 
 def _label(when: object) -> str:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy_temporal.model.line import version_beginning_with, version_ending_with
-from sqlalchemy_temporal.model.place import place_of
+from sqlalchemy_temporal.model.line import (
+    key_of,
+    replaced_versions,
+    version_beginning_with,
+    version_ending_with,
+)
+from sqlalchemy_temporal.model.place import place_of, session_of
 from sqlalchemy_temporal.model.version import Version, info_of
 
 
@@ -22,6 +27,12 @@ def replaced_by(version: Version) -> Version | None:
     if place is not None and place.position > 0:
         before = place.page.versions[place.position - 1]
         return before if before.temporal_end_tx_id == version.temporal_tx_id else None
+    if place is not None and place.page.company is not None:
+        line, company = place.page.line, place.page.company
+        if len(line.spans) == 1:
+            if company.replaced is None:
+                company.replaced = replaced_versions(line, session_of(version), company.versions)
+            return company.replaced.get((*key_of(version), version.temporal_tx_id))
     return version_ending_with(version, version.temporal_tx_id)
 
 
@@ -36,12 +47,13 @@ def changeset_of(version: Version) -> dict[str, Change]:
     for name, column in info_of(type(version)).recorded.items():
         new = getattr(version, name)
         old = None if before is None else getattr(before, name)
-        if not _equal(column.type, old, new):
+        if not equal(column.type, old, new):
             found[name] = Change(old, new)
     return found
 
 
-def _equal(column_type: Any, old: Any, new: Any) -> bool:
+def equal(column_type: Any, old: Any, new: Any) -> bool:
+    """Whether two values are the same, as their column type compares them."""
     if old is None or new is None:
         return old is new
     return bool(column_type.compare_values(old, new))
@@ -61,4 +73,4 @@ def ended_by(version: Version) -> str | None:
     return "TRUNCATE" if version.temporal_operation == "TRUNCATE" else "DELETE"
 
 
-__all__ = ["Change", "changeset_of", "ended_by", "operation_of", "replaced_by"]
+__all__ = ["Change", "changeset_of", "ended_by", "equal", "operation_of", "replaced_by"]

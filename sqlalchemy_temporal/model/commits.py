@@ -24,7 +24,9 @@ def commit_of(version: Version) -> Commit | None:
     if place is None:
         return _read(version, [tx_id]).get(tx_id)
     if tx_id not in place.page.commits:
-        wanted = [each.temporal_tx_id for each in place.page.versions]
+        company = place.page.company
+        together = place.page.versions if company is None else company.versions
+        wanted = [each.temporal_tx_id for each in together]
         place.page.commits.update(_read(version, wanted))
     return place.page.commits.get(tx_id)
 

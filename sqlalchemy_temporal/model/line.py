@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, inspect, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, inspect, or_, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from sqlalchemy_temporal.clock.moment import Moment
@@ -56,8 +56,33 @@ class Line:
 def version_ending_with(version: Version, tx_id: int) -> Version | None:
     """The version of the same object that transaction ``tx_id`` ended."""
     line, session = line_of(version), session_of(version)
-    entity = _entity(line)
-    return first(line, session, _on(line, entity).where(entity.temporal_end_tx_id == tx_id))
+    entity = entity_of(line)
+    return first(line, session, on_line(line, entity).where(entity.temporal_end_tx_id == tx_id))
+
+
+def replaced_versions(
+    line: Line, session: Session, versions: Sequence[Version]
+) -> dict[tuple[Any, ...], Version]:
+    """The versions of the same keys that ended where each of ``versions`` began.
+
+    Parameters:
+        line: the line of any of them, for what is seen.
+        session: where to read.
+        versions: versions of one entity, a few hundred at most.
+
+    Returns:
+        The versions found, by the key followed by the transaction that ended them.
+    """
+    entity = entity_of(line)
+    names = info_of(line.history).key
+    wanted = [(*key_of(version), version.temporal_tx_id) for version in versions]
+    parts = [getattr(entity, name) for name in names]
+    statement = select(entity).where(
+        parts[0].in_({each[0] for each in wanted}),  # what every part of a join can use
+        tuple_(*parts, entity.temporal_end_tx_id).in_(wanted),
+    )
+    found = _run(line, session, statement)
+    return {(*key_of(version), version.temporal_end_tx_id): version for version in found}
 
 
 def version_beginning_with(version: Version, tx_id: int) -> Version | None:
@@ -67,8 +92,8 @@ def version_beginning_with(version: Version, tx_id: int) -> Version | None:
         following = place.page.versions[place.position + 1]
         return following if following.temporal_tx_id == tx_id else None
     line, session = line_of(version), session_of(version)
-    entity = _entity(line)
-    begun = _on(line, entity).where(entity.temporal_tx_id == tx_id)
+    entity = entity_of(line)
+    begun = on_line(line, entity).where(entity.temporal_tx_id == tx_id)
     # Ids mostly grow, so the one sought is mostly the first of those that end later: the
     # index yields it at once. Where they did not grow, the whole line is searched.
     likely = begun.where(
@@ -86,9 +111,9 @@ def version_before(version: Version) -> Version | None:
     if found is not None:
         return found
     line = line_of(version)
-    entity = _entity(line)
-    earlier = _on(line, entity).where(_seq(entity) < _begun(version))
-    return first(line, session_of(version), earlier.order_by(_seq(entity).desc()))
+    entity = entity_of(line)
+    earlier = on_line(line, entity).where(begun_seq(entity) < _begun(version))
+    return first(line, session_of(version), earlier.order_by(begun_seq(entity).desc()))
 
 
 def version_after(version: Version) -> Version | None:
@@ -103,33 +128,33 @@ def version_after(version: Version) -> Version | None:
     if found is not None:
         return found
     line = line_of(version)
-    entity = _entity(line)
-    later = _on(line, entity).where(_seq(entity) > _begun(version))
-    return first(line, session_of(version), later.order_by(_seq(entity)))
+    entity = entity_of(line)
+    later = on_line(line, entity).where(begun_seq(entity) > _begun(version))
+    return first(line, session_of(version), later.order_by(begun_seq(entity)))
 
 
 def position_of(version: Version) -> int:
     """How many versions precede ``version`` on its line."""
     line = line_of(version)
-    entity = _entity(line)
-    statement = _on(line, entity).where(_seq(entity) < _begun(version))
+    entity = entity_of(line)
+    statement = on_line(line, entity).where(begun_seq(entity) < _begun(version))
     return _counted(line, session_of(version), statement)
 
 
 def count(line: Line, session: Session) -> int:
     """How many versions there are."""
-    return _counted(line, session, _on(line, _entity(line)))
+    return _counted(line, session, on_line(line, entity_of(line)))
 
 
 def is_known(line: Line, session: Session) -> bool:
     """Whether there is any version."""
-    return first(line, session, _on(line, _entity(line))) is not None
+    return first(line, session, on_line(line, entity_of(line))) is not None
 
 
 def current(line: Line, session: Session) -> Version | None:
     """The version that has not ended; read by the live table's primary key alone."""
-    entity = _entity(line)
-    return first(line, session, _on(line, entity).where(entity.temporal_end_tx_id.is_(None)))
+    entity = entity_of(line)
+    return first(line, session, on_line(line, entity).where(entity.temporal_end_tx_id.is_(None)))
 
 
 def window(
@@ -142,9 +167,9 @@ def window(
         limit: how many to return at most.
         newest: count from the newest instead of from the oldest.
     """
-    entity = _entity(line)
-    order = _seq(entity).desc() if newest else _seq(entity)
-    statement = _on(line, entity).order_by(order)
+    entity = entity_of(line)
+    order = begun_seq(entity).desc() if newest else begun_seq(entity)
+    statement = on_line(line, entity).order_by(order)
     if offset:
         statement = statement.offset(offset)
     if limit is not None:
@@ -170,8 +195,12 @@ def line_of(version: Version) -> Line:
     if place is not None:
         return place.page.line
     history = type(version)
-    key = tuple(getattr(version, name) for name in info_of(history).key)
-    return Line(history, (Span(key),), moment_of(session_of(version), history))
+    return Line(history, (Span(key_of(version)),), moment_of(session_of(version), history))
+
+
+def key_of(version: Version) -> tuple[Any, ...]:
+    """The primary key of the object ``version`` is of."""
+    return tuple(getattr(version, name) for name in info_of(type(version)).key)
 
 
 def moment_of(session: Session, history: type[Version]) -> Moment | None:
@@ -195,21 +224,21 @@ def _counted(line: Line, session: Session, statement: Select[Any]) -> int:
     return session.scalar(counting, bind_arguments={"mapper": entity}) or 0
 
 
-def _on(line: Line, entity: Any) -> Select[Any]:
+def on_line(line: Line, entity: Any) -> Select[Any]:
     """Select the versions of ``line``, in no order."""
     names = info_of(line.history).key
     conditions = []
     for span in line.spans:
         parts = [getattr(entity, name) == part for name, part in zip(names, span.key, strict=True)]
         if span.since is not None:
-            parts.append(_seq(entity) >= span.since)
+            parts.append(begun_seq(entity) >= span.since)
         if span.before is not None:
-            parts.append(_seq(entity) < span.before)
+            parts.append(begun_seq(entity) < span.before)
         conditions.append(and_(*parts))
     return select(entity).where(or_(*conditions))
 
 
-def _seq(entity: Any) -> ColumnElement[int]:
+def begun_seq(entity: Any) -> ColumnElement[int]:
     """The sequence number that began a version, the reader's own being the last."""
     return func.coalesce(entity.temporal_commit_seq, PENDING)
 
@@ -219,16 +248,20 @@ def _begun(version: Version) -> int:
     return PENDING if found is None else found
 
 
-def _entity(line: Line) -> Any:
-    """What to select: the History class, or its versions as seen at the line's moment.
+def entity_of(line: Line) -> Any:
+    """What to select for the versions of ``line``; see :func:`entity_at`."""
+    return entity_at(line.history, line.moment)
+
+
+def entity_at(history: type[Version], moment: Moment | None) -> Any:
+    """What to select: the History class, or its versions as seen at a moment.
 
     At a moment, a version that ended later is the current one, as it was then.
     """
-    moment = line.moment
     if moment is None:
-        return line.history
-    versions: Any = inspect(line.history).local_table
-    ended = _visible(versions.c[END_COLUMN], moment)
+        return history
+    versions: Any = inspect(history).local_table
+    ended = visible(versions.c[END_COLUMN], moment)
     later = {END_COLUMN, OPERATION_COLUMN, TO_COLUMN, END_SEQ_ATTRIBUTE}
     seen = (
         select(
@@ -237,13 +270,14 @@ def _entity(line: Line) -> Any:
                 for column in versions.c
             )
         )
-        .where(_visible(versions.c[TX_COLUMN], moment))
+        .where(visible(versions.c[TX_COLUMN], moment))
         .subquery()
     )
-    return aliased(line.history, seen, adapt_on_names=True)
+    return aliased(history, seen, adapt_on_names=True)
 
 
-def _visible(tx: ColumnElement[Any], moment: Moment) -> ColumnElement[bool]:
+def visible(tx: ColumnElement[Any], moment: Moment) -> ColumnElement[bool]:
+    """Whether the changes of transaction ``tx`` are visible at ``moment``."""
     seen = tx <= moment.hi
     return and_(seen, tx.not_in(moment.inflight)) if moment.inflight else seen
 
@@ -251,15 +285,22 @@ def _visible(tx: ColumnElement[Any], moment: Moment) -> ColumnElement[bool]:
 __all__ = [
     "Line",
     "Span",
+    "begun_seq",
     "count",
     "current",
+    "entity_at",
+    "entity_of",
     "is_known",
+    "key_of",
     "line_of",
     "moment_of",
+    "on_line",
     "position_of",
+    "replaced_versions",
     "version_after",
     "version_before",
     "version_beginning_with",
     "version_ending_with",
+    "visible",
     "window",
 ]

@@ -19,7 +19,7 @@ commits that need no further query can be used directly; anything else goes thro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, cast, overload
 
 from sqlalchemy import Table, inspect
 from sqlalchemy.orm import Session
@@ -27,14 +27,20 @@ from sqlalchemy.util import greenlet_spawn
 
 from sqlalchemy_temporal.errors import UnsupportedReadError
 from sqlalchemy_temporal.model import line as along
+from sqlalchemy_temporal.model.criteria import Criteria, Filters
 from sqlalchemy_temporal.model.history import history_of
 from sqlalchemy_temporal.model.keys import spans_of
 from sqlalchemy_temporal.model.line import Line, Span, moment_of
 from sqlalchemy_temporal.model.place import session_of
+from sqlalchemy_temporal.model.scope import Scope
 from sqlalchemy_temporal.model.version import Version, info_of
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
+
+    from sqlalchemy_temporal.clock.commit import Commit
+    from sqlalchemy_temporal.clock.resolve import When
+    from sqlalchemy_temporal.model.trace import AttributeChange
 
 V = TypeVar("V", bound=Version)
 
@@ -54,12 +60,16 @@ class Versions(Sequence[V], Generic[V]):
     def __repr__(self) -> str:
         return f"<versions of {self._label}>"
 
+    def find(self) -> tuple[Line | None, Session]:
+        """Where the versions lie now, for functions over them; and where to read them."""
+        return self._find()
+
     def __len__(self) -> int:
-        line, session = self._find()
+        line, session = self.find()
         return 0 if line is None else along.count(line, session)
 
     def __bool__(self) -> bool:
-        line, session = self._find()
+        line, session = self.find()
         return line is not None and along.is_known(line, session)
 
     def __iter__(self) -> Iterator[V]:
@@ -102,16 +112,72 @@ class Versions(Sequence[V], Generic[V]):
         return self._window(start, stop - start) if stop > start else []
 
     def _last(self) -> V | None:
-        line, session = self._find()
+        line, session = self.find()
         return None if line is None else cast("V | None", along.current(line, session))
 
     def _window(
         self, offset: int = 0, limit: int | None = None, *, newest: bool = False
     ) -> Sequence[V]:
-        line, session = self._find()
+        line, session = self.find()
         if line is None:
             return []
         return cast("Sequence[V]", along.window(line, session, offset, limit, newest=newest))
+
+    def between(
+        self,
+        start: When | None = None,
+        end: When | None = None,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        newest_first: bool = False,
+        **filters: Unpack[Filters],
+    ) -> Sequence[V]:
+        """The versions made between two moments; see :func:`versions_between`.
+
+        Parameters and errors are those of
+        :func:`~sqlalchemy_temporal.model.between.versions_between`.
+        """
+        from sqlalchemy_temporal.model.between import list_between
+
+        criteria = Criteria.checked(**filters)
+        line, session = self.find()
+        if line is None:
+            return []
+        scope = Scope(session, line.history, line, line.moment)
+        found = list_between(
+            scope, start, end, criteria, limit=limit, offset=offset, newest_first=newest_first
+        )
+        return cast("Sequence[V]", found)
+
+    def attribute(self, name: str) -> list[AttributeChange]:
+        """Every change of one attribute, oldest first; see :func:`attribute_history`.
+
+        Parameters and errors are those of
+        :func:`~sqlalchemy_temporal.model.trace.attribute_history`.
+        """
+        from sqlalchemy_temporal.model.trace import changes_along
+
+        return changes_along(*self.find(), name)
+
+    def when_became(self, name: str, value: Any, *, first: bool = False) -> Commit | None:
+        """The commit that set an attribute to a value; see :func:`when_became`.
+
+        Parameters and errors are those of
+        :func:`~sqlalchemy_temporal.model.trace.when_became`.
+        """
+        from sqlalchemy_temporal.model.trace import setting_along
+
+        return setting_along(*self.find(), name, value, first=first)
+
+    def blame(self) -> dict[str, Commit | None]:
+        """The commit that last set each attribute; see :func:`blame`.
+
+        Returns and errors are those of :func:`~sqlalchemy_temporal.model.blame.blame`.
+        """
+        from sqlalchemy_temporal.model.blame import blame_along
+
+        return blame_along(*self.find())
 
     async def load(self) -> Sequence[V]:
         """Read all versions under asyncio: ``await customer.versions.load()``."""

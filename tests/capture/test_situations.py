@@ -292,6 +292,19 @@ CASES = {
             ('DELETE FROM "my ""schema"""."Select %s :x"',),
         ),
     ),
+    "columns named like what the functions use": Case(
+        (
+            "CREATE TABLE t (id int PRIMARY KEY, tx int, one int, began text, n int, seen int, "
+            "o int, x int, l int, h int, new int, old int, rows int, seq int, counts text)",
+        ),
+        ("t",),
+        (
+            ("INSERT INTO t (id, tx, one, n) VALUES (1, 5, 6, 7), (2, 5, 6, 7)",),
+            ("UPDATE t SET tx = 9 WHERE id = 1", "UPDATE t SET tx = tx, o = 3"),
+            ("UPDATE t SET began = 'x'", "DELETE FROM t WHERE id = 1"),
+            ("TRUNCATE t",),
+        ),
+    ),
     "composite key": Case(
         ("CREATE TABLE t (a int, b text, v text, PRIMARY KEY (b, a))",),
         ("t",),

@@ -135,7 +135,11 @@ class TableSql:
         for columns in (*self.spec.foreign_keys, *self.spec.options.index):
             if all(columns != seen[: len(columns)] for seen in covered):
                 covered.append(columns)
-                found[shorten(f"{table}_{'_'.join(columns)}_idx")] = (*columns, END_COLUMN, TX_COLUMN)
+                found[shorten(f"{table}_{'_'.join(columns)}_idx")] = (
+                    *columns,
+                    END_COLUMN,
+                    TX_COLUMN,
+                )
         return found
 
     def index_statements(self) -> Iterator[str]:
@@ -227,7 +231,8 @@ END $body$"""
         counts = self.quote.literal(f'{{{json.dumps(self.spec.qualified)}: {{"{operation}": ')
         return f"""IF coalesce(current_setting('temporal.counts', true), '') = '' THEN
     INSERT INTO {self.schema}.pending (tx_id)
-    SELECT tx WHERE set_config('temporal.counts', {counts} || n::text || '}}}}', true) IS NOT NULL;
+    SELECT temporal_tx
+    WHERE set_config('temporal.counts', {counts} || n::text || '}}}}', true) IS NOT NULL;
   ELSE
     {self._note(f"'{operation}'", "n")}
   END IF;"""
@@ -237,7 +242,7 @@ END $body$"""
             "capture_insert",
             f"""DECLARE
   n bigint;
-  tx bigint := nullif(current_setting('temporal.tx_id', true), '');
+  temporal_tx bigint := nullif(current_setting('temporal.tx_id', true), '');
 BEGIN
   SELECT count(*) INTO n FROM new_rows;
   IF n = 0 THEN
@@ -269,25 +274,27 @@ END""",
         """Record the versions of ``source`` that another transaction wrote.
 
         Most statements meet rows of one transaction, whose beginning is looked up once
-        (``one``, ``began``); rows of others look up their own. States between the
-        statements of one transaction are not versions: no moment can see them.
+        (``temporal_one``, ``temporal_began``); rows of others look up their own. States
+        between the statements of one transaction are not versions: no moment can see them.
+        Variables have names that no column of the application may have.
         """
         return f"""INSERT INTO {self._target()}
   SELECT {self._values("o")}, {operation}, o.{TX_COLUMN}, {tx},
-    CASE o.{TX_COLUMN} WHEN one THEN began ELSE (SELECT x.started_at
+    CASE o.{TX_COLUMN} WHEN temporal_one THEN temporal_began ELSE (SELECT x.started_at
       FROM {self.schema}.transaction x WHERE x.id = o.{TX_COLUMN}) END,
     transaction_timestamp()
   FROM {source} o WHERE o.{TX_COLUMN} <> {tx} {more}"""
 
     def _look_up(self, source: str) -> str:
-        return f"""SELECT x.id, x.started_at INTO one, began FROM {self.schema}.transaction x
+        return f"""SELECT x.id, x.started_at INTO temporal_one, temporal_began
+  FROM {self.schema}.transaction x
   WHERE x.id = (SELECT min(i.{TX_COLUMN}) FROM {source} i)"""
 
     def _close_planned_anew(self, source: str, operation: str, *, more: str = "") -> str:
         """The same, planned for the sizes at hand; the values are bound."""
         sql = self._close(source, operation, "$1", more=more)
-        sql = sql.replace("WHEN one THEN began", "WHEN $2 THEN $3")
-        return f"EXECUTE $sql${sql}$sql$ USING tx, one, began"
+        sql = sql.replace("WHEN temporal_one THEN temporal_began", "WHEN $2 THEN $3")
+        return f"EXECUTE $sql${sql}$sql$ USING temporal_tx, temporal_one, temporal_began"
 
     def _same_key(self, other: str, row: str) -> str:
         return " AND ".join(
@@ -305,21 +312,21 @@ END""",
             "capture_update",
             f"""DECLARE
   n bigint;
-  one bigint;
-  began timestamptz;
-  tx bigint := nullif(current_setting('temporal.tx_id', true), '');
+  temporal_one bigint;
+  temporal_began timestamptz;
+  temporal_tx bigint := nullif(current_setting('temporal.tx_id', true), '');
 BEGIN
-  IF tx IS NULL THEN
+  IF temporal_tx IS NULL THEN
     RETURN NULL;
   END IF;
   {self._look_up("old_rows")};
   IF current_setting('{self.noop_setting}', true) = '1' THEN
     {self._close_planned_anew("old_rows", "'UPDATE'", more=goes_on)};
   ELSE
-    {self._close("old_rows", "'UPDATE'", "tx")};
+    {self._close("old_rows", "'UPDATE'", "temporal_tx")};
   END IF;
   GET DIAGNOSTICS n = ROW_COUNT;
-  IF n = 0 AND NOT EXISTS (SELECT FROM old_rows o WHERE o.{TX_COLUMN} = tx) THEN
+  IF n = 0 AND NOT EXISTS (SELECT FROM old_rows o WHERE o.{TX_COLUMN} = temporal_tx) THEN
     RETURN NULL;
   END IF;
   {self._note_first("update")}
@@ -335,9 +342,9 @@ END""",
   seen bigint;
   n bigint;
   relabelled bigint;
-  one bigint;
-  began timestamptz;
-  tx bigint;
+  temporal_one bigint;
+  temporal_began timestamptz;
+  temporal_tx bigint;
 BEGIN
   SELECT count(*) INTO seen FROM old_rows;
   IF seen = 0 THEN
@@ -346,14 +353,14 @@ BEGIN
   IF {NO_ID} THEN
     {take_id(self.schema)};
   END IF;
-  tx := current_setting('temporal.tx_id');
+  temporal_tx := current_setting('temporal.tx_id');
   {self._look_up("old_rows")};
-  {self._close("old_rows", "'DELETE'", "tx")};
+  {self._close("old_rows", "'DELETE'", "temporal_tx")};
   GET DIAGNOSTICS n = ROW_COUNT;
   IF n < seen THEN
     -- Rows that this transaction wrote before: deleted is what became of them.
     EXECUTE $sql${self._relabel("FROM old_rows o WHERE o." + TX_COLUMN + " = $1 AND ")}$sql$
-    USING tx;
+    USING temporal_tx;
     GET DIAGNOSTICS relabelled = ROW_COUNT;
     {self._note("'insert'", "relabelled - (seen - n)")}
     {self._note("'update'", "-relabelled")}
@@ -375,18 +382,18 @@ END""",
         return self._create(
             "capture_row",
             f"""DECLARE
-  tx bigint := {self.schema}.start_transaction();
+  temporal_tx bigint := {self.schema}.start_transaction();
   relabelled bigint;
 BEGIN
-  IF OLD.{tx} <> tx THEN
+  IF OLD.{tx} <> temporal_tx THEN
     INSERT INTO {self._target()}
-    SELECT {self._values("o")}, TG_OP, o.{tx}, tx,
+    SELECT {self._values("o")}, TG_OP, o.{tx}, temporal_tx,
       (SELECT x.started_at FROM {self.schema}.transaction x WHERE x.id = o.{tx}),
       transaction_timestamp()
     FROM (SELECT OLD.*) o;
     {self._note("lower(TG_OP)", "1")}
   ELSIF TG_OP = 'DELETE' THEN
-    {self._relabel("WHERE ", "OLD", "tx")};
+    {self._relabel("WHERE ", "OLD", "temporal_tx")};
     GET DIAGNOSTICS relabelled = ROW_COUNT;
     {self._note("'insert'", "relabelled - 1")}
     {self._note("'update'", "-relabelled")}
@@ -415,9 +422,9 @@ END""",
         return self._create(
             "capture_truncate",
             f"""DECLARE
-  tx bigint := {self.schema}.start_transaction();
-  one bigint;
-  began timestamptz;
+  temporal_tx bigint := {self.schema}.start_transaction();
+  temporal_one bigint;
+  temporal_began timestamptz;
   n bigint;
 BEGIN
   {self._close_planned_anew(source, "'TRUNCATE'", more=once)};
