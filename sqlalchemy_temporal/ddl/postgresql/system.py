@@ -47,9 +47,11 @@ def _start_transaction(s: str) -> str:
     return f"""
 CREATE OR REPLACE FUNCTION {s}.start_transaction() RETURNS bigint
 {HEADER}
+DECLARE
+  new_id bigint;
 BEGIN
   IF {NO_ID} THEN
-    {take_id(s)};
+    {take_id(s)}
   END IF;
   RETURN current_setting('temporal.tx_id')::bigint;
 END $body$"""
@@ -59,8 +61,10 @@ def _take_id(s: str) -> str:
     return f"""
 CREATE OR REPLACE FUNCTION {s}.take_id() RETURNS trigger
 {HEADER}
+DECLARE
+  new_id bigint;
 BEGIN
-  {take_id(s)};
+    {take_id(s)}
   RETURN NEW;
 END $body$"""
 
@@ -69,9 +73,11 @@ def _stamp_insert(s: str, quote: Quoter) -> str:
     return f"""
 CREATE OR REPLACE FUNCTION {s}.stamp_insert() RETURNS trigger
 {HEADER}
+DECLARE
+  new_id bigint;
 BEGIN
   IF {NO_ID} THEN
-    {take_id(s)};
+    {take_id(s)}
   END IF;
   NEW.{quote.tx} := current_setting('temporal.tx_id')::bigint;
   RETURN NEW;
@@ -107,16 +113,21 @@ def _stamp_commit(s: str) -> str:
     return f"""
 CREATE OR REPLACE FUNCTION {s}.stamp_commit() RETURNS trigger
 {HEADER}
+DECLARE
+  seq bigint;
 BEGIN
   IF coalesce(current_setting('temporal.stamped', true), '') <> '' THEN
     DELETE FROM {s}.transaction WHERE id = NEW.tx_id;
   END IF;
   -- The lock before the number: a reader that saw the number sees the lock too.
+  IF pg_advisory_xact_lock_shared({keys.LOCK_COMMITTING}, 0) IS NOT NULL THEN
+    seq := nextval('{s}.commit_seq');
+  END IF;
   INSERT INTO {s}.transaction (
     id, commit_seq, started_at, committed_at, uuid, operation, database_user,
     author, message, context, counts, parent_uuid, merge_parent_uuid)
-  SELECT
-    NEW.tx_id, q.seq, transaction_timestamp(), clock_timestamp(), gen_random_uuid(),
+  VALUES (
+    NEW.tx_id, seq, transaction_timestamp(), clock_timestamp(), gen_random_uuid(),
     coalesce(nullif(current_setting('temporal.operation', true), ''), 'COMMIT'),
     session_user,
     nullif(current_setting('temporal.author', true), ''),
@@ -124,11 +135,9 @@ BEGIN
     nullif(current_setting('temporal.context', true), '')::jsonb,
     current_setting('temporal.counts')::jsonb,
     nullif(current_setting('temporal.parent', true), '')::uuid,
-    nullif(current_setting('temporal.merge_parent', true), '')::uuid
-  FROM (SELECT nextval('{s}.commit_seq') AS seq,
-      set_config('temporal.stamped', 'done', true)
-    FROM (SELECT pg_advisory_xact_lock_shared({keys.LOCK_COMMITTING}, 0) OFFSET 0) AS locked
-    OFFSET 0) AS q;
+    nullif(current_setting('temporal.merge_parent', true), '')::uuid);
+  IF set_config('temporal.stamped', 'done', true) IS NULL THEN
+  END IF;
   RETURN NULL;
 END $body$"""
 

@@ -60,6 +60,7 @@ TRIGGERS = frozenset(
 )
 """Every versioned table has these, whatever its kind."""
 
+_NO_COUNTS = "coalesce(current_setting('temporal.counts', true), '') = ''"
 _SAME = "OPERATOR(pg_catalog.*=)"
 _LOOK_UP = " SET enable_seqscan TO off"
 """The beginning of a transaction is looked up by its id; a plan made while there were few
@@ -226,29 +227,40 @@ END $body$"""
             f"{self.quote.literal(self.spec.qualified)}, {operation}, {rows});"
         )
 
+    def _counts(self, operation: str) -> str:
+        """The counts of a transaction's first change, up to the number of rows."""
+        return self.quote.literal(f'{{{json.dumps(self.spec.qualified)}: {{"{operation}": ')
+
     def _note_first(self, operation: str) -> str:
         """Note ``n`` rows; the first change of a transaction takes the short way."""
-        counts = self.quote.literal(f'{{{json.dumps(self.spec.qualified)}: {{"{operation}": ')
-        return f"""IF coalesce(current_setting('temporal.counts', true), '') = '' THEN
-    INSERT INTO {self.schema}.pending (tx_id)
-    SELECT temporal_tx
-    WHERE set_config('temporal.counts', {counts} || n::text || '}}}}', true) IS NOT NULL;
+        return f"""IF {_NO_COUNTS} THEN
+    IF set_config('temporal.counts',
+      {self._counts(operation)} || n::text || '}}}}', true) <> '' THEN
+      INSERT INTO {self.schema}.pending (tx_id) VALUES (temporal_tx);
+    END IF;
   ELSE
     {self._note(f"'{operation}'", "n")}
   END IF;"""
 
     def _capture_insert_function(self) -> str:
+        """Counting, and queueing the stamp at the first change, are one query."""
         return self._create(
             "capture_insert",
             f"""DECLARE
   n bigint;
-  temporal_tx bigint := nullif(current_setting('temporal.tx_id', true), '');
 BEGIN
-  SELECT count(*) INTO n FROM new_rows;
-  IF n = 0 THEN
-    RETURN NULL;
+  IF {_NO_COUNTS} THEN
+    INSERT INTO {self.schema}.pending (tx_id)
+    SELECT current_setting('temporal.tx_id')::bigint
+    FROM (SELECT count(*) AS n FROM new_rows OFFSET 0) AS q
+    WHERE q.n > 0 AND set_config('temporal.counts',
+      {self._counts("insert")} || q.n::text || '}}}}', true) <> '';
+  ELSE
+    SELECT count(*) INTO n FROM new_rows;
+    IF n > 0 THEN
+      {self._note("'insert'", "n")}
+    END IF;
   END IF;
-  {self._note_first("insert")}
   RETURN NULL;
 END""",
         )
@@ -351,7 +363,7 @@ BEGIN
     RETURN NULL;
   END IF;
   IF {NO_ID} THEN
-    {take_id(self.schema)};
+    {take_id(self.schema, "temporal_tx")}
   END IF;
   temporal_tx := current_setting('temporal.tx_id');
   {self._look_up("old_rows")};
