@@ -294,8 +294,10 @@ CASES = {
     ),
     "columns named like what the functions use": Case(
         (
-            "CREATE TABLE t (id int PRIMARY KEY, tx int, one int, began text, n int, seen int, "
-            "o int, x int, l int, h int, new int, old int, rows int, seq int, counts text)",
+            (
+                "CREATE TABLE t (id int PRIMARY KEY, tx int, one int, began text, n int, seen int, "
+                "o int, x int, l int, h int, new int, old int, rows int, seq int, counts text)"
+            ),
         ),
         ("t",),
         (
