@@ -358,15 +358,16 @@ END""",
   temporal_began timestamptz;
   temporal_tx bigint;
 BEGIN
-  SELECT count(*) INTO seen FROM old_rows;
+  SELECT count(*), min(o.{TX_COLUMN}) INTO seen, temporal_one FROM old_rows o;
   IF seen = 0 THEN
     RETURN NULL;
   END IF;
+  SELECT x.started_at INTO temporal_began FROM {self.schema}.transaction x
+  WHERE x.id = temporal_one;
   IF {NO_ID} THEN
     {take_id(self.schema, "temporal_tx")}
   END IF;
   temporal_tx := current_setting('temporal.tx_id');
-  {self._look_up("old_rows")};
   {self._close("old_rows", "'DELETE'", "temporal_tx")};
   GET DIAGNOSTICS n = ROW_COUNT;
   IF n < seen THEN
@@ -470,8 +471,9 @@ END""",
     def triggers(self) -> dict[str, str]:
         """Trigger names and what follows ``CREATE TRIGGER name``."""
         live, q = self.live, self.quote
-        key = self.spec.key
-        key_changed = f"{self._record(key, 'OLD.')} *<> {self._record(key, 'NEW.')}"
+        key_changed = " OR ".join(
+            f"OLD.{q.name(name)} IS DISTINCT FROM NEW.{q.name(name)}" for name in self.spec.key
+        )
         found = {
             BEGIN_TRIGGER: f"BEFORE UPDATE ON {live} FOR EACH ROW WHEN ({NO_ID}) "
             f"EXECUTE FUNCTION {self.schema}.take_id()",
