@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Engine, create_engine
 
 from benchmarks.measure import Figure
@@ -22,11 +23,13 @@ class Bench:
         url: A database of its own.
         sizes: How much to measure.
         tell: Is called with what is being done.
+        bare: Measure tables without foreign keys and indexes.
     """
 
     url: URL
     sizes: Sizes
     tell: Callable[[str], None]
+    bare: bool = False
 
     @contextmanager
     def engine(self, *, synchronous: bool = False) -> Iterator[Engine]:
@@ -49,11 +52,11 @@ class Bench:
 
 def connect(url: URL, *, synchronous: bool = False) -> psycopg.Connection[Any]:
     """Connect with plain psycopg, in autocommit."""
-    query = {name: str(value) for name, value in url.query.items()}
+    address = url.translate_connect_args(username="user", database="dbname")
+    address.update((name, str(value)) for name, value in url.query.items())
     setting = "on" if synchronous else "off"
     return psycopg.connect(
-        **url.translate_connect_args(username="user", database="dbname"),
-        **query,
+        make_conninfo(**address),
         autocommit=True,
         options=f"-c synchronous_commit={setting}",
     )

@@ -32,14 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.monotonic()
     with database() as (url, place):
         show_place(console, place)
-        figures = run(url, _SIZES[options.size], chosen, console)
+        figures = run(url, _SIZES[options.size], chosen, console, bare=options.bare)
         console.print(f"{summary(figures)}, in {time.monotonic() - start:.0f} s")
         if options.json:
-            write_json(options.json, place, options.size, figures)
+            write_json(options.json, place, options.size, figures, bare=options.bare)
     return 0
 
 
-def run(url: URL, sizes: Sizes, chosen: Sequence[str], console: Console) -> list[Figure]:
+def run(
+    url: URL, sizes: Sizes, chosen: Sequence[str], console: Console, *, bare: bool = False
+) -> list[Figure]:
     """Measure the chosen sections in a database, printing each when it is done."""
     figures: list[Figure] = []
     for name, (title, measure) in SECTIONS.items():
@@ -50,7 +52,7 @@ def run(url: URL, sizes: Sizes, chosen: Sequence[str], console: Console) -> list
             def tell(what: str, title: str = title) -> None:
                 status.update(f"{title}: {what}")
 
-            found = list(measure(Bench(url, sizes, tell)))
+            found = list(measure(Bench(url, sizes, tell, bare)))
         show_figures(console, title, found)
         figures += found
     return figures
@@ -77,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
         choices=SECTIONS,
         metavar="SECTION",
         help=f"only these sections: {', '.join(SECTIONS)}",
+    )
+    parser.add_argument(
+        "--bare",
+        action="store_true",
+        help="tables with a primary key only: the hardest case for the ratios",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
     parser.set_defaults(size="full")

@@ -45,7 +45,8 @@ class Clients:
 
     def finish(self) -> float:
         """Wait for all; return how many transactions a second they made together."""
-        return sum(count / elapsed for count, elapsed in (pipe.recv() for pipe in self._pipes))
+        results: list[tuple[int, float]] = [pipe.recv() for pipe in self._pipes]
+        return sum(count / elapsed for count, elapsed in results)
 
     def run(self, order: Order) -> float:
         """Let all begin, and wait for them."""

@@ -111,5 +111,3 @@ def row(key: int) -> dict[str, Any]:
 def note(value: int) -> str:
     """A text of some forty characters."""
     return f"A remark of some forty characters, {value}"
-
-

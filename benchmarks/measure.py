@@ -7,6 +7,7 @@ say how far it can be trusted. A disturbance from outside then meets both sides 
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -100,7 +101,7 @@ def in_turn(
     """
     samples: dict[str, list[float]] = {name: [] for name in variants}
     for turn in range(-warm_up, rounds):
-        names = list(variants) if turn % 2 == 0 else list(reversed(variants))
+        names = list(variants) if turn % 2 == 0 else list(reversed(list(variants)))
         for name in names:
             cost = variants[name]()
             if turn >= 0:
@@ -120,13 +121,19 @@ def compare(
 ) -> Figure:
     """A figure of two series that :func:`in_turn` took."""
     ratios = [one / other for one, other in zip(ours, base, strict=True)]
-    return Figure(
-        section, name, unit, spread(ours), spread(base), against, spread(ratios), target
-    )
+    return Figure(section, name, unit, spread(ours), spread(base), against, spread(ratios), target)
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long ``work`` takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    """How long ``work`` takes, without Python's garbage collector.
+
+    It would come by chance into some samples, and cost more than a read of many rows.
+    """
+    gc.collect(0)
+    gc.disable()
+    try:
+        start = time.perf_counter()
+        work()
+        return time.perf_counter() - start
+    finally:
+        gc.enable()

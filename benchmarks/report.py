@@ -51,10 +51,13 @@ def summary(figures: Sequence[Figure]) -> str:
     return f"{len(judged) - len(missed)} of {len(judged)} targets met"
 
 
-def write_json(path: Path, place: Place, size: str, figures: Sequence[Figure]) -> None:
+def write_json(
+    path: Path, place: Place, size: str, figures: Sequence[Figure], *, bare: bool
+) -> None:
     """Write everything that was measured."""
     content = {
         "size": size,
+        "bare": bare,
         "place": dataclasses.asdict(place),
         "figures": [{**dataclasses.asdict(figure), "met": figure.met} for figure in figures],
     }

@@ -19,10 +19,11 @@ def measure(bench: Bench) -> list[Figure]:
     """Milliseconds to resolve HEAD; microseconds to seal a commit."""
     sizes = bench.sizes
     figures: list[Figure] = []
-    with bench.engine() as engine, items(engine):
+    with bench.engine() as engine, items(engine, bare=bench.bare):
         with bench.driver() as connection:
             connection.execute(insert_generated(VERSIONED, 1, sizes.rows))
             settle(connection)
+        _seal(bench)
         bench.tell("HEAD, idle")
         _ask(engine, 2)
         figures.append(
@@ -31,7 +32,7 @@ def measure(bench: Bench) -> list[Figure]:
         figures += _among_writers(bench, engine)
         for count in sizes.unsealed:
             bench.tell(f"sealing {count:,} commits")
-            figures.append(_sealing(bench, count))
+            figures += _unsealed(bench, engine, count)
     return figures
 
 
@@ -58,15 +59,29 @@ def _among_writers(bench: Bench, engine: Engine) -> Iterator[Figure]:
     yield Figure(SECTION, label, "ms", spread(took))
 
 
-def _sealing(bench: Bench, count: int) -> Figure:
-    """Seal a tail of ``count`` commits that nobody has asked about yet."""
+def _unsealed(bench: Bench, engine: Engine, count: int) -> Iterator[Figure]:
+    """Resolve HEAD, and seal, when nobody has asked about ``count`` commits yet."""
+    _seal(bench)
+    _commits(bench, count)
+    label = f"{count:,} commits not sealed yet"
+    yield Figure(SECTION, f"HEAD, {label}, first time", "ms", spread(_ask(engine, 1)))
+    yield Figure(SECTION, f"HEAD, {label}, again", "ms", spread(_ask(engine, 5)))
+    _seal(bench)
+    _commits(bench, count)
+    with bench.driver() as connection:
+        took = seconds(lambda: connection.execute("SELECT temporal_versioning.seal()"))
+    yield Figure(SECTION, f"sealing, per commit of {count:,}", "µs", spread([took / count * 1e6]))
+
+
+def _seal(bench: Bench) -> None:
     with bench.driver() as connection:
         connection.execute("SELECT temporal_versioning.seal()")
+
+
+def _commits(bench: Bench, count: int) -> None:
+    with bench.driver() as connection:
         connection.execute(
             f"DO $$ BEGIN FOR i IN 1..{count} LOOP "
             f"UPDATE {VERSIONED} SET quantity = quantity + 1 WHERE id = 1 + i % {bench.sizes.rows};"
             " COMMIT; END LOOP; END $$"
         )
-        took = seconds(lambda: connection.execute("SELECT temporal_versioning.seal()"))
-    label = f"sealing, per commit of {count:,}"
-    return Figure(SECTION, label, "µs", spread([took / count * 1e6]))

@@ -41,7 +41,11 @@ def measure(bench: Bench) -> list[Figure]:
     """INSERT, UPDATE, DELETE and COPY of many rows, each in a transaction of its own."""
     sizes = bench.sizes
     samples: _Samples = {}
-    with bench.engine() as engine, items(engine, by_hand=True), ExitStack() as stack:
+    with (
+        bench.engine() as engine,
+        items(engine, bare=bench.bare, by_hand=True),
+        ExitStack() as stack,
+    ):
         connections = {name: stack.enter_context(bench.driver()) for name in _TABLES}
         data = _copy_data(connections[PLAIN], sizes.bulk_rows)
         for turn in range(-1, sizes.bulk_rounds):
@@ -54,9 +58,7 @@ def measure(bench: Bench) -> list[Figure]:
     for kind, target in _TARGETS.items():
         label = f"{kind} of {sizes.bulk_rows:,} rows"
         ours = samples[kind, VERSIONED]
-        figures.append(
-            compare(SECTION, label, "ms", ours, samples[kind, PLAIN], target=target)
-        )
+        figures.append(compare(SECTION, label, "ms", ours, samples[kind, PLAIN], target=target))
         figures.append(
             compare(
                 SECTION,
@@ -127,9 +129,7 @@ def _history_by_hand(operation: str, tx: int, where: str) -> str:
     )
 
 
-def _statements(
-    connection: psycopg.Connection[Any], statements: list[str]
-) -> Callable[[], object]:
+def _statements(connection: psycopg.Connection[Any], statements: list[str]) -> Callable[[], object]:
     def run() -> None:
         with connection.transaction():
             for statement in statements:
@@ -144,17 +144,20 @@ def _copy(connection: psycopg.Connection[Any], table: str, data: bytes) -> Calla
         data = data.replace(b"\n", b"\t1\n")
 
     def run() -> None:
-        with connection.transaction(), connection.cursor() as cursor:
-            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-                copy.write(data)
+        with (
+            connection.transaction(),
+            connection.cursor() as cursor,
+            cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy,
+        ):
+            copy.write(data)
 
     return run
 
 
 def _copy_data(connection: psycopg.Connection[Any], rows: int) -> bytes:
-    with connection.cursor() as cursor:
-        with cursor.copy(f"COPY ({generated('1', str(rows))}) TO STDOUT") as copy:
-            return b"".join(bytes(part) for part in copy)
+    question = f"COPY ({generated('1', str(rows))}) TO STDOUT"
+    with connection.cursor() as cursor, cursor.copy(question) as copy:
+        return b"".join(bytes(part) for part in copy)
 
 
 def _vacuum(connection: psycopg.Connection[Any]) -> None:

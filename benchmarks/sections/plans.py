@@ -29,7 +29,7 @@ def measure(bench: Bench) -> list[Figure]:
     """Single-row statements before and after a bulk one, and the bulk one after them."""
     sizes = bench.sizes
     figures = []
-    with bench.engine() as engine, items(engine):
+    with bench.engine() as engine, items(engine, bare=bench.bare):
         for kind in ("UPDATE", "DELETE"):
             samples: dict[str, list[float]] = {}
             for turn in range(sizes.trap_rounds):
@@ -38,7 +38,7 @@ def measure(bench: Bench) -> list[Figure]:
                     samples.setdefault(name, []).append(value)
             bulk = f"{kind} of {sizes.bulk_rows:,} rows"
             for name, label, unit in (
-                ("single", f"{kind} of one row after an {bulk}", "µs"),
+                ("single", f"{kind} of one row after {bulk}", "µs"),
                 ("bulk", f"{bulk} after {sizes.trap_singles} of one row", "ms"),
             ):
                 after, first = samples[f"{name} after"], samples[f"{name} first"]

@@ -49,7 +49,7 @@ class Rows:
 def measure(bench: Bench) -> list[Figure]:
     """Rows by key and whole tables, each at three moments."""
     figures: list[Figure] = []
-    with bench.engine() as engine, items(engine) as tables:
+    with bench.engine() as engine, items(engine, bare=bench.bare) as tables:
         table = tables[VERSIONED]
         mapper = registry()
         mapper.map_imperatively(Item, table)
@@ -83,14 +83,14 @@ def _write(bench: Bench, engine: Engine) -> list[Rows]:
             f"DO $$ BEGIN FOR i IN 2..{many} LOOP {change} WHERE id = {last}; "
             "COMMIT; END LOOP; END $$"
         )
+        connection.execute("SELECT temporal_versioning.seal()")
         settle(connection)
-    with engine.begin() as connection:
-        resolve(connection, "HEAD")  # seals the commits
+    with engine.begin() as asking:
         listed = text("SELECT uuid FROM temporal_versioning.commit ORDER BY seq")
-        uuids = connection.scalars(listed).all()[-(versions + many - 1) :]
+        uuids = asking.scalars(listed).all()[-(versions + many - 1) :]
 
         def at(**numbers: int) -> dict[str, Moment]:
-            return {name: resolve(connection, uuids[n]) for name, n in numbers.items()}
+            return {name: resolve(asking, uuids[n]) for name, n in numbers.items()}
 
         bulk = at(now=-1, middle=versions // 2, early=1)
         deep = at(now=-1, middle=versions + many // 2, early=versions + 1)
@@ -101,9 +101,7 @@ def _write(bench: Bench, engine: Engine) -> list[Rows]:
     ]
 
 
-def _by_key(
-    bench: Bench, engine: Engine, table: Table, rows: Rows, name: str
-) -> Iterator[Figure]:
+def _by_key(bench: Bench, engine: Engine, table: Table, rows: Rows, name: str) -> Iterator[Figure]:
     """Read single rows through Core, the ORM, and by the driver alone."""
     keys = [rows.keys[i * 7919 % len(rows.keys)] for i in range(bench.sizes.point_block)]
     asked = [select(table).where(table.c.id == key) for key in keys]
@@ -196,27 +194,31 @@ def _whole(
 ) -> Iterator[Figure]:
     """Fetch all rows, and count them."""
     everything, count = select(table), select(func.count()).select_from(table)
-    with engine.connect() as connection, as_of(connection, moment) as then:
-        with Session(connection) as session, as_of(session, moment) as objects:
-            work: dict[str, Callable[[], object]] = {
-                "core live": lambda: connection.execute(everything).all(),
-                "core past": lambda: then.execute(everything).all(),
-                "orm live": lambda: session.scalars(select(Item)).all(),
-                "orm past": lambda: objects.scalars(select(Item)).all(),
-                "count live": lambda: connection.scalar(count),
-                "count past": lambda: then.scalar(count),
-            }
+    with (
+        engine.connect() as connection,
+        Session(connection) as session,
+        as_of(connection, moment) as then,
+        as_of(session, moment) as objects,
+    ):
+        work: dict[str, Callable[[], object]] = {
+            "core live": lambda: connection.execute(everything).all(),
+            "core past": lambda: then.execute(everything).all(),
+            "orm live": lambda: session.scalars(select(Item)).all(),
+            "orm past": lambda: objects.scalars(select(Item)).all(),
+            "count live": lambda: connection.scalar(count),
+            "count past": lambda: then.scalar(count),
+        }
 
-            def timed(one: Callable[[], object]) -> Callable[[], float]:
-                def run() -> float:
-                    session.expunge_all()
-                    objects.expunge_all()
-                    return seconds(one) * 1000
+        def timed(one: Callable[[], object]) -> Callable[[], float]:
+            def run() -> float:
+                session.expunge_all()
+                objects.expunge_all()
+                return seconds(one) * 1000
 
-                return run
+            return run
 
-            variants = {way: timed(one) for way, one in work.items()}
-            samples = in_turn(variants, bench.sizes.table_rounds, warm_up=1)
+        variants = {way: timed(one) for way, one in work.items()}
+        samples = in_turn(variants, bench.sizes.table_rounds, warm_up=1)
     sizes = bench.sizes
     for way, title in (("core", "rows by Core"), ("orm", "objects"), ("count", "count(*)")):
         yield compare(

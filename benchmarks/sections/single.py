@@ -28,29 +28,38 @@ class Work:
         self._driver = driver
         self._block = block
         self._rows = rows
-        self._chance = random.Random(1)
+        # Another sequence for each: an update must not set the values that are there already.
+        self._chance = random.Random()
 
     def sample(self, kind: str) -> float:
         """Microseconds per transaction, in one block of them.
 
         INSERT and DELETE concern the same rows, so one must follow the other.
         """
-        keys: Iterator[int] = iter(range(self._rows + 1, self._rows + 1 + self._block))
-        if kind == "INSERT":
-            took = seconds(lambda: [self._driver.insert(key) for key in keys])
-        elif kind == "DELETE":
-            took = seconds(lambda: [self._driver.delete(key) for key in keys])
-        else:
-            pick, value = self._chance.randrange, self._chance.randrange
-            pairs = [(1 + pick(self._rows), value(1_000_000)) for _ in keys]
-            took = seconds(lambda: [self._driver.update(*pair) for pair in pairs])
+        keys = range(self._rows + 1, self._rows + 1 + self._block)
+        driver, number = self._driver, self._chance.randrange
+
+        def insert() -> None:
+            for key in keys:
+                driver.insert(key)
+
+        def delete() -> None:
+            for key in keys:
+                driver.delete(key)
+
+        def update() -> None:
+            for key, value in pairs:
+                driver.update(key, value)
+
+        pairs = [(1 + number(self._rows), number(1_000_000)) for _ in keys]
+        took = seconds({"INSERT": insert, "UPDATE": update, "DELETE": delete}[kind])
         return took / self._block * _MICROSECONDS
 
 
 def measure(bench: Bench) -> list[Figure]:
     """INSERT, UPDATE and DELETE by key, each in a transaction of its own."""
     figures: list[Figure] = []
-    with bench.engine() as engine, items(engine) as tables:
+    with bench.engine() as engine, items(engine, bare=bench.bare) as tables:
         with bench.driver() as connection:
             for table in (PLAIN, VERSIONED):
                 connection.execute(insert_generated(table, 1, bench.sizes.rows))

@@ -18,7 +18,7 @@ _SYSTEM = "temporal_versioning"
 def measure(bench: Bench) -> list[Figure]:
     """Bytes of single-row transactions; the log without full pages after a checkpoint."""
     count = bench.sizes.storage_changes
-    with bench.engine() as engine, items(engine), bench.driver() as connection:
+    with bench.engine() as engine, items(engine, bare=bench.bare), bench.driver() as connection:
         bench.tell("bytes of the log")
         log: dict[tuple[str, str], float] = {}
         for table in (PLAIN, VERSIONED):
