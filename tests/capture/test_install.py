@@ -454,3 +454,15 @@ def test_two_engines_may_set_up_at_the_same_time(pg_engine: Engine) -> None:
         thread.join()
     assert not failures
     simple_metadata().create_all(pg_engine)
+
+
+@pytest.mark.parametrize("function", ["unsealed", "capture_update__t", "capture_delete__t"])
+def test_looking_transactions_up_never_scans_them(pg_engine: Engine, function: str) -> None:
+    """A plan made while there are few transactions stays with the connection."""
+    simple_metadata().create_all(pg_engine)
+    with pg_engine.begin() as connection:
+        settings = connection.scalar(
+            text("SELECT proconfig FROM pg_proc WHERE oid = to_regproc(:name)"),
+            {"name": f"temporal_versioning.{function}"},
+        )
+    assert "enable_seqscan=off" in settings

@@ -15,6 +15,9 @@ _STRING = String()
 
 HEADER = "LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $body$"
 """How functions begin that run with their owner's rights: their names are all qualified."""
+LOOKING_UP = HEADER.replace(" AS $body$", " SET enable_seqscan TO off AS $body$")
+"""The same for functions that look transactions up by id: a plan that a connection made
+while there were few must not go on scanning them when there are many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 from sqlalchemy_temporal.ddl import keys
-from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER
+from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, LOOKING_UP
 
 
 def statements(s: str) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ END $body$"""
 def _unsealed(s: str) -> str:
     return f"""
 CREATE OR REPLACE FUNCTION {s}.unsealed(reached bigint) RETURNS SETOF {s}.commit
-{HEADER}
+{LOOKING_UP}
 DECLARE
   -- Who runs is listed before the transactions are read: one that ends in between is
   -- then known from both.

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy_temporal.ddl.postgresql.ids import NO_ID, take_id
-from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, Quoter
+from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, LOOKING_UP, Quoter
 from sqlalchemy_temporal.ddl.spec import TableSpec
 from sqlalchemy_temporal.naming import (
     END_COLUMN,
@@ -62,9 +62,6 @@ TRIGGERS = frozenset(
 
 _NO_COUNTS = "coalesce(current_setting('temporal.counts', true), '') = ''"
 _SAME = "OPERATOR(pg_catalog.*=)"
-_LOOK_UP = " SET enable_seqscan TO off"
-"""The beginning of a transaction is looked up by its id; a plan made while there were few
-transactions must not go on scanning them when there are many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +172,7 @@ class TableSql:
             purposes += ["capture_insert", "capture_update", "capture_delete"]
         return tuple(self.spec.function(purpose) for purpose in purposes)
 
-    def _create(self, purpose: str, body: str, *, settings: str = "") -> str:
-        header = HEADER.replace(" AS $body$", f"{settings} AS $body$")
+    def _create(self, purpose: str, body: str, *, header: str = HEADER) -> str:
         return (
             f"CREATE OR REPLACE FUNCTION {self.function(purpose)}() RETURNS trigger\n"
             f"{header}\n{body} $body$"
@@ -300,7 +296,7 @@ END""",
     def _look_up(self, source: str) -> str:
         return f"""SELECT x.id, x.started_at INTO temporal_one, temporal_began
   FROM {self.schema}.transaction x
-  WHERE x.id = (SELECT min(i.{TX_COLUMN}) FROM {source} i)"""
+  WHERE x.id = (SELECT i.{TX_COLUMN} FROM {source} i LIMIT 1)"""
 
     def _close_planned_anew(self, source: str, operation: str, *, more: str = "") -> str:
         """The same, planned for the sizes at hand; the values are bound."""
@@ -338,13 +334,16 @@ BEGIN
     {self._close("old_rows", "'UPDATE'", "temporal_tx")};
   END IF;
   GET DIAGNOSTICS n = ROW_COUNT;
-  IF n = 0 AND NOT EXISTS (SELECT FROM old_rows o WHERE o.{TX_COLUMN} = temporal_tx) THEN
-    RETURN NULL;
+  IF n = 0 THEN
+    -- Apart: PL/pgSQL runs a condition that holds a query as a query, always.
+    IF NOT EXISTS (SELECT FROM old_rows o WHERE o.{TX_COLUMN} = temporal_tx) THEN
+      RETURN NULL;
+    END IF;
   END IF;
   {self._note_first("update")}
   RETURN NULL;
 END""",
-            settings=_LOOK_UP,
+            header=LOOKING_UP,
         )
 
     def _capture_delete_function(self) -> str:
@@ -358,8 +357,8 @@ END""",
   temporal_began timestamptz;
   temporal_tx bigint;
 BEGIN
-  SELECT count(*), min(o.{TX_COLUMN}) INTO seen, temporal_one FROM old_rows o;
-  IF seen = 0 THEN
+  SELECT o.{TX_COLUMN} INTO temporal_one FROM old_rows o LIMIT 1;
+  IF temporal_one IS NULL THEN
     RETURN NULL;
   END IF;
   SELECT x.started_at INTO temporal_began FROM {self.schema}.transaction x
@@ -370,6 +369,9 @@ BEGIN
   temporal_tx := current_setting('temporal.tx_id');
   {self._close("old_rows", "'DELETE'", "temporal_tx")};
   GET DIAGNOSTICS n = ROW_COUNT;
+  IF NOT {_NO_COUNTS} THEN
+    SELECT count(*) INTO seen FROM old_rows;
+  END IF;
   IF n < seen THEN
     -- Rows that this transaction wrote before: deleted is what became of them.
     EXECUTE $sql${self._relabel("FROM old_rows o WHERE o." + TX_COLUMN + " = $1 AND ")}$sql$
@@ -382,7 +384,7 @@ BEGIN
   {self._note_first("delete")}
   RETURN NULL;
 END""",
-            settings=_LOOK_UP,
+            header=LOOKING_UP,
         )
 
     def _relabel(self, source: str, row: str = "o", tx: str = "$1") -> str:
@@ -414,7 +416,7 @@ BEGIN
   END IF;
   RETURN NULL;
 END""",
-            settings=_LOOK_UP,
+            header=LOOKING_UP,
         )
 
     def _capture_insert_row_function(self) -> str:
