@@ -127,7 +127,12 @@ BEGIN
     id, commit_seq, started_at, committed_at, uuid, operation, database_user,
     author, message, context, counts, parent_uuid, merge_parent_uuid)
   VALUES (
-    NEW.tx_id, seq, transaction_timestamp(), clock_timestamp(), gen_random_uuid(),
+    NEW.tx_id, seq, transaction_timestamp(), clock_timestamp(),
+    -- Not gen_random_uuid(): where the server is built without OpenSSL, that opens, reads
+    -- and closes a device for every commit. The id makes it unique in this database.
+    encode(substr(sha256(convert_to(
+      concat_ws(' ', NEW.tx_id, seq, clock_timestamp(), random(), pg_backend_pid()),
+      'UTF8')), 1, 16), 'hex')::uuid,
     coalesce(nullif(current_setting('temporal.operation', true), ''), 'COMMIT'),
     session_user,
     nullif(current_setting('temporal.author', true), ''),
