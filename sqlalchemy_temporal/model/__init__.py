@@ -1,1 +1,1 @@
-"""TODO."""
+"""Models: what is versioned, and what an object was."""
