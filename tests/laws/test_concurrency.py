@@ -136,8 +136,8 @@ def test_no_answer_is_torn_and_none_changes_later(pg_engine: Engine) -> None:
             )
     log = race(pg_engine, metadata)
     assert not log.errors, log.errors[0]
-    assert log.commits > 100
-    assert len(log.answers) > 50
+    assert log.commits > 20
+    assert len(log.answers) > 20
     assert {total(state) for _, state in log.answers} == {Decimal(200 * ROWS)}
     with pg_engine.begin() as connection:
         changed = [m for m, state in log.answers if state_at(connection, metadata, m) != state]
