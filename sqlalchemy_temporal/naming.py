@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, cast
 
 from sqlalchemy_temporal.errors import ConfigurationError, UnknownOptionError
@@ -108,10 +108,6 @@ class VersioningOptions:
             value = getattr(self, option)
             if not isinstance(value, str) or not value:
                 raise UnknownOptionError(f"{where}: {option} must be a non-empty string")
-
-    def with_schema(self, schema: str) -> VersioningOptions:
-        """The same options with another schema for the library's own objects."""
-        return replace(self, schema=schema)
 
 
 def _names(value: object, *, where: str, option: str) -> tuple[str, ...]:

@@ -121,9 +121,8 @@ def install(connection: Connection, table: Table) -> None:
     key = tuple(str(column.name) for column in table.primary_key.columns)
     with in_one_transaction(connection), privileges_explained(table.fullname):
         install_system(connection, options.schema)
-        _install_table(connection, table.schema, table.name, options, key)
-    live = reflect_table(connection, table.schema, table.name, options, key=key)
-    _compare_model(table, live.spec)
+        spec = _install_table(connection, table.schema, table.name, options, key)
+    _compare_model(table, spec)
 
 
 def _install_table(
@@ -132,13 +131,13 @@ def _install_table(
     name: str,
     options: VersioningOptions,
     key: tuple[str, ...],
-) -> None:
+) -> TableSpec:
     live = reflect_table(connection, schema, name, options, key=key)
     spec = live.spec
     known = registration_of(connection, spec)
     if known is not None and live.has_system_column:
         refuse_drift(connection, spec, known)
-        return
+        return spec
     plan = list(elements.enable(spec))
     if live.has_system_column:
         plan = [e for e in plan if not isinstance(e, elements.AddSystemColumn)]
@@ -147,9 +146,9 @@ def _install_table(
         execute(connection, [elements.CatchTruncate(spec, partition_schema, partition)])
     for child_schema, child in live.children:
         # Rows of a child are rows of its parent: their history must be, too.
-        _install_table(connection, child_schema, child, options, live.spec.key)
-        member = reflect_table(connection, child_schema, child, options, key=live.spec.key)
-        execute(connection, [elements.InheritHistory(member.spec, spec)])
+        member = _install_table(connection, child_schema, child, options, spec.key)
+        execute(connection, [elements.InheritHistory(member, spec)])
+    return spec
 
 
 def uninstall(
@@ -308,7 +307,7 @@ def privileges_explained(label: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if sqlstate(error) != keys.STATE_INSUFFICIENT_PRIVILEGE:
+        if keys.sqlstate(error) != keys.STATE_INSUFFICIENT_PRIVILEGE:
             raise
         raise PrivilegeError(
             f"versioning of {label!r} was not set up, nothing was changed: {error.orig}. "
@@ -316,8 +315,3 @@ def privileges_explained(label: str) -> Iterator[None]:
             "(GRANT CREATE ON DATABASE ... TO ...); run it once as such a role, after that "
             "any role may write to the table"
         ) from error
-
-
-def sqlstate(error: DBAPIError) -> str | None:
-    """The five-character SQLSTATE of a driver's error, when it has one."""
-    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)

@@ -203,8 +203,7 @@ def _privileges_explained(schema: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-        if state != keys.STATE_INSUFFICIENT_PRIVILEGE:
+        if keys.sqlstate(error) != keys.STATE_INSUFFICIENT_PRIVILEGE:
             raise
         raise PrivilegeError(
             f"this role may not read the past: {error.orig}. Grant it GRANT USAGE ON SCHEMA "

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from sqlalchemy.exc import DBAPIError
+
 LOCK_COMMITTING: Final = 0x7456_0001
 """Held shared by a transaction from its commit stamp until its end (the barrier)."""
 LOCK_WRITING: Final = 0x7456_0002
@@ -27,5 +29,8 @@ STATE_BEFORE: Final = "TV002"
 STATE_UNKNOWN: Final = "TV003"
 STATE_SNAPSHOT: Final = "TV004"
 STATE_BARRIER: Final = "TV005"
-STATE_CAPTURE: Final = "TV006"
-STATE_STALE: Final = "TV007"
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """The five-character SQLSTATE of a driver's error, when it has one."""
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
