@@ -10,6 +10,7 @@ from typing import cast
 
 from sqlalchemy import Connection, Table, select, text
 
+from sqlalchemy_temporal.ddl.columns import ColumnIdentity, identities
 from sqlalchemy_temporal.ddl.postgresql.table import STAMP_TRIGGER, TRIGGERS
 from sqlalchemy_temporal.ddl.spec import TableSpec
 from sqlalchemy_temporal.errors import MissingTriggerError, NotInstalledError, SchemaDriftError
@@ -34,9 +35,14 @@ class Registration:
     """A table as the list of versioned tables has it."""
 
     id: int
-    columns: tuple[str, ...]
+    identities: tuple[ColumnIdentity, ...]
     fingerprint: str
     enabled_tx_id: int
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns it records now."""
+        return tuple(column.name for column in self.identities if column.current)
 
 
 def registration_of(connection: Connection, spec: TableSpec) -> Registration | None:
@@ -49,7 +55,7 @@ def registration_of(connection: Connection, spec: TableSpec) -> Registration | N
     ).one_or_none()
     if row is None:
         return None
-    return Registration(row.id, tuple(row.columns), row.fingerprint, row.enabled_tx_id)
+    return Registration(row.id, identities(row.columns), row.fingerprint, row.enabled_tx_id)
 
 
 def verify_capture(connection: Connection, tables: Iterable[Table]) -> None:

@@ -232,7 +232,7 @@ class Register(TableElement):
     def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
         """Registered again, a table keeps the transaction it was first enabled in."""
         spec, sql = self.spec, TableSql(self.spec, quote)
-        columns = json.dumps([column.name for column in spec.columns])
+        begin = f"{sql.schema}.start_transaction()"
         values = ", ".join(
             (
                 quote.literal(spec.live_schema),
@@ -242,24 +242,32 @@ class Register(TableElement):
                 _array(spec.key, quote),
                 _array(spec.options.exclude, quote),
                 quote.literal(spec.options.capture),
-                f"{quote.literal(columns)}::jsonb",
+                self._identities(quote, "NULL"),
                 quote.literal(fingerprint(spec, quote.dialect)),
-                f"{sql.schema}.start_transaction()",
+                begin,
             )
         )
         return (
             (
-                f"INSERT INTO {sql.schema}.versioned_tables (table_schema, table_name, "
+                f"INSERT INTO {sql.schema}.versioned_tables AS v (table_schema, table_name, "
                 "history_schema, history_table, key_columns, excluded_columns, capture, columns, "
                 f"fingerprint, enabled_tx_id) VALUES ({values}) "
                 "ON CONFLICT (table_schema, table_name) DO UPDATE SET "
                 "key_columns = excluded.key_columns, excluded_columns = excluded.excluded_columns, "
-                "capture = excluded.capture, columns = excluded.columns, "
+                f"capture = excluded.capture, columns = {self._identities(quote, 'v.columns')}, "
                 "fingerprint = excluded.fingerprint, disabled_tx_id = NULL, disabled_at = NULL"
             ),
             # Setting up is itself a commit, so that there is a moment to begin with.
             "SELECT set_config('temporal.operation', 'BASELINE', true)",
             f"SELECT {sql.schema}.note_change({quote.literal(spec.qualified)}, 'insert', 0)",
+        )
+
+    def _identities(self, quote: Quoter, known: str) -> str:
+        """The identities of the columns, given those that are ``known``."""
+        spec, schema = self.spec, quote.name(self.spec.options.schema)
+        return (
+            f"{schema}.column_identities({known}, {quote.regclass(spec.live_schema, spec.name)}, "
+            f"{_array(spec.column_names, quote)}, {schema}.start_transaction())"
         )
 
 
