@@ -1,0 +1,1 @@
+"""Tests of the repository: diff, restore and the other operations on commits."""
