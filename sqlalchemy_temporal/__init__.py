@@ -9,7 +9,7 @@ from sqlalchemy_temporal.capture.install import install
 from sqlalchemy_temporal.capture.sync import sync_versioning
 from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.clock.describe import actor, describe, reset_actor, set_actor
-from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.clock.moment import Moment, Unknown
 from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.clock.seal import seal
 from sqlalchemy_temporal.errors import (
@@ -27,6 +27,7 @@ from sqlalchemy_temporal.errors import (
     NaiveDatetimeError,
     NotInstalledError,
     PrivilegeError,
+    PurgedHistoryError,
     ReadOnlyPastError,
     SchemaDriftError,
     ServerUnavailable,
@@ -36,9 +37,11 @@ from sqlalchemy_temporal.errors import (
     TwoPhaseError,
     UnknownOptionError,
     UnknownRevisionError,
+    UnrecordedMomentError,
     UnsupportedDatabaseError,
     UnsupportedReadError,
     UnversionedTableError,
+    VersioningGapError,
 )
 from sqlalchemy_temporal.model.between import count_versions, versions_between
 from sqlalchemy_temporal.model.blame import blame
@@ -72,6 +75,7 @@ __all__ = [
     "NaiveDatetimeError",
     "NotInstalledError",
     "PrivilegeError",
+    "PurgedHistoryError",
     "ReadOnlyPastError",
     "Ref",
     "Repository",
@@ -82,13 +86,16 @@ __all__ = [
     "TemporalError",
     "TemporalSession",
     "TwoPhaseError",
+    "Unknown",
     "UnknownOptionError",
     "UnknownRevisionError",
+    "UnrecordedMomentError",
     "UnsupportedDatabaseError",
     "UnsupportedReadError",
     "UnversionedTableError",
     "Version",
     "Versioned",
+    "VersioningGapError",
     "When",
     "actor",
     "as_of",

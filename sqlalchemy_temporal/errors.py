@@ -15,7 +15,10 @@
     ├── MomentError                   a point in time that cannot be resolved
     │   ├── NaiveDatetimeError        a datetime without a time zone
     │   ├── FutureMomentError         a time that has not happened yet
-    │   ├── BeforeVersioningError     a time before the first recorded commit
+    │   ├── UnrecordedMomentError     a point in time of which nothing is recorded
+    │   │   ├── BeforeVersioningError a time before versioning began
+    │   │   ├── VersioningGapError    a time in which versioning was disabled
+    │   │   └── PurgedHistoryError    a time whose history was purged
     │   ├── UnknownRevisionError      no such commit, tag, branch or expression
     │   ├── SnapshotTooOldError       the transaction's snapshot cannot see the moment
     │   └── BarrierTimeoutError       a commit in flight did not end in time
@@ -49,6 +52,7 @@ __all__ = [
     "NaiveDatetimeError",
     "NotInstalledError",
     "PrivilegeError",
+    "PurgedHistoryError",
     "ReadOnlyPastError",
     "SchemaDriftError",
     "ServerUnavailable",
@@ -58,9 +62,11 @@ __all__ = [
     "TwoPhaseError",
     "UnknownOptionError",
     "UnknownRevisionError",
+    "UnrecordedMomentError",
     "UnsupportedDatabaseError",
     "UnsupportedReadError",
     "UnversionedTableError",
+    "VersioningGapError",
 ]
 
 
@@ -116,8 +122,20 @@ class FutureMomentError(MomentError):
     """A time was given that the server's clock has not reached."""
 
 
-class BeforeVersioningError(MomentError):
+class UnrecordedMomentError(MomentError):
+    """A point in time was given of which nothing is recorded; its subclasses say why."""
+
+
+class BeforeVersioningError(UnrecordedMomentError):
     """A time was given for which nothing had been recorded yet."""
+
+
+class VersioningGapError(UnrecordedMomentError):
+    """A time was given in which the versioning of the table was disabled."""
+
+
+class PurgedHistoryError(UnrecordedMomentError):
+    """A time was given whose history was purged."""
 
 
 class UnknownRevisionError(MomentError):

@@ -32,12 +32,25 @@ _COMMENT = re.compile(r"template=\d+ digest=[0-9a-f]{16} columns=(?P<columns>\[.
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A table as the list of versioned tables has it."""
+    """A table as the list of versioned tables has it.
+
+    Attributes:
+        id: its number.
+        identities: the columns it records or did record.
+        key: the key columns.
+        history: the schema and the name of its history table.
+        fingerprint: of the SQL that was generated for it.
+        enabled_tx_id: the transaction in which it was first enabled.
+        disabled_tx_id: the transaction since which it is disabled; None while it is enabled.
+    """
 
     id: int
     identities: tuple[ColumnIdentity, ...]
+    key: tuple[str, ...]
+    history: tuple[str, str]
     fingerprint: str
     enabled_tx_id: int
+    disabled_tx_id: int | None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -49,13 +62,21 @@ def registration_of(connection: Connection, spec: TableSpec) -> Registration | N
     """How ``spec``'s table is registered, or None."""
     listed = system_tables(spec.options.schema).versioned_tables
     row = connection.execute(
-        select(listed.c.id, listed.c.columns, listed.c.fingerprint, listed.c.enabled_tx_id).where(
+        select(listed).where(
             listed.c.table_schema == spec.live_schema, listed.c.table_name == spec.name
         )
     ).one_or_none()
     if row is None:
         return None
-    return Registration(row.id, identities(row.columns), row.fingerprint, row.enabled_tx_id)
+    return Registration(
+        id=row.id,
+        identities=identities(row.columns),
+        key=tuple(row.key_columns),
+        history=(row.history_schema, row.history_table),
+        fingerprint=row.fingerprint,
+        enabled_tx_id=row.enabled_tx_id,
+        disabled_tx_id=row.disabled_tx_id,
+    )
 
 
 def verify_capture(connection: Connection, tables: Iterable[Table]) -> None:

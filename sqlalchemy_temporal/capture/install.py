@@ -15,6 +15,7 @@ from sqlalchemy import Connection, MetaData, Table, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from sqlalchemy_temporal.capture.check import Registration, registration_of
+from sqlalchemy_temporal.capture.columns import prepare_again
 from sqlalchemy_temporal.ddl import elements, keys
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.ddl.reflect import reflect_table
@@ -135,10 +136,12 @@ def _install_table(
     live = reflect_table(connection, schema, name, options, key=key)
     spec = live.spec
     known = registration_of(connection, spec)
-    if known is not None and live.has_system_column:
+    if known is not None and known.disabled_tx_id is None and live.has_system_column:
         refuse_drift(connection, spec, known)
         return spec
-    plan = list(elements.enable(spec))
+    if known is not None:
+        prepare_again(connection, spec, known)
+    plan = list(elements.enable(spec) if known is None else elements.enable_again(spec))
     if live.has_system_column:
         plan = [e for e in plan if not isinstance(e, elements.AddSystemColumn)]
     execute(connection, plan)
@@ -147,7 +150,8 @@ def _install_table(
     for child_schema, child in live.children:
         # Rows of a child are rows of its parent: their history must be, too.
         member = _install_table(connection, child_schema, child, options, spec.key)
-        execute(connection, [elements.InheritHistory(member, spec)])
+        if known is None:
+            execute(connection, [elements.InheritHistory(member, spec)])
     return spec
 
 

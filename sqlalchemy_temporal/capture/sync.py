@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, Table
 
 from sqlalchemy_temporal.capture.check import forget_verified, registration_of
+from sqlalchemy_temporal.capture.columns import add_columns
 from sqlalchemy_temporal.capture.install import (
     check_server,
     execute,
@@ -14,20 +15,9 @@ from sqlalchemy_temporal.capture.install import (
     privileges_explained,
 )
 from sqlalchemy_temporal.ddl import elements
-from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
-from sqlalchemy_temporal.ddl.postgresql.table import TableSql
 from sqlalchemy_temporal.ddl.reflect import reflect_table
-from sqlalchemy_temporal.ddl.spec import TableSpec
-from sqlalchemy_temporal.errors import ConfigurationError, SchemaDriftError
+from sqlalchemy_temporal.errors import ConfigurationError
 from sqlalchemy_temporal.schema import options_of
-
-_COLUMN_TYPES = text(
-    """
-    SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type
-    FROM pg_attribute a
-    WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped
-    """
-)
 
 
 def sync_versioning(connection: Connection, table: Table) -> None:
@@ -56,7 +46,7 @@ def sync_versioning(connection: Connection, table: Table) -> None:
         if not live.has_system_column or registration_of(connection, live.spec) is None:
             install(connection, table)
             return
-        _add_columns(connection, live.spec)
+        add_columns(connection, live.spec)
         execute(
             connection,
             [
@@ -68,30 +58,3 @@ def sync_versioning(connection: Connection, table: Table) -> None:
             ],
         )
     forget_verified(connection)
-
-
-def _add_columns(connection: Connection, spec: TableSpec) -> None:
-    sql = TableSql(spec, Quoter(connection.dialect))
-    live, history = (
-        {
-            row.name: row.type
-            for row in connection.execute(_COLUMN_TYPES, {"name": name.replace("%%", "%")})
-        }
-        for name in (sql.live, sql.history)
-    )
-    retyped = [
-        f"{name} ({history[name]} in history, {live[name]} in the table)"
-        for name in spec.column_names
-        if name in history and history[name] != live[name]
-    ]
-    if retyped:
-        raise SchemaDriftError(
-            f"table {spec.qualified!r}: column(s) changed type: {', '.join(retyped)}. Convert "
-            f"the history column with ALTER TABLE {sql.history} ALTER COLUMN ... TYPE ... "
-            "USING ..., then call sync_versioning again"
-        )
-    for name in spec.column_names:
-        if name not in history:
-            connection.exec_driver_sql(
-                f"ALTER TABLE {sql.history} ADD COLUMN {sql.quote.name(name)} {live[name]}"
-            )

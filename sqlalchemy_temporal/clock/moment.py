@@ -4,7 +4,58 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
+
+from sqlalchemy_temporal.errors import (
+    BeforeVersioningError,
+    PurgedHistoryError,
+    UnrecordedMomentError,
+    VersioningGapError,
+)
+
+Why = Literal["before", "gap", "purged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A table of which nothing is recorded at a moment, and why.
+
+    Attributes:
+        history: its history table, as ``schema.table``.
+        why: ``"before"`` its versioning began, in a ``"gap"`` in which it was disabled, or
+            its history was ``"purged"``.
+        since: when the gap began (with time zone); None for the other reasons.
+        until: from when on it is known again (with time zone); None when versioning is
+            still disabled, or when that is not known.
+    """
+
+    history: str
+    why: Why
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def error(self, table: str) -> UnrecordedMomentError:
+        """The error that refuses ``table``, as it is to be called in the message."""
+        begins = f" at {self.until.isoformat()}" if self.until else ""
+        match self.why:
+            case "before":
+                return BeforeVersioningError(
+                    f"nothing is known of table {table} at this moment: its versioning began "
+                    f"later{begins and ','}{begins}"
+                )
+            case "purged":
+                return PurgedHistoryError(
+                    f"nothing is known of table {table} at this moment: its history up to "
+                    f"then was purged; it is known again from {begins[4:] or 'later'} on"
+                )
+            case "gap":
+                since = self.since.isoformat() if self.since else "then"
+                ends = f"until {begins[4:]}" if begins else "and still is"
+                return VersioningGapError(
+                    f"nothing is known of table {table} at this moment: its versioning was "
+                    f"disabled from {since} {ends}"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +75,9 @@ class Moment:
         lo: the smallest id that may not be visible; versions that ended before it are
             over at this moment, which lets an index skip them.
         schema: the schema of the library's tables it was resolved in.
-        unborn: the history tables (``schema.table``) of tables whose versioning began
-            later, so that nothing is known of them at this moment.
+        unknown: the tables of which nothing is recorded at this moment, and why.
+        closed: the history tables (``schema.table``) of tables whose versioning is
+            disabled at present: their past lies in history alone.
     """
 
     seq: int
@@ -35,7 +87,8 @@ class Moment:
     inflight: tuple[int, ...]
     lo: int
     schema: str
-    unborn: frozenset[str] = frozenset()
+    unknown: frozenset[Unknown] = frozenset()
+    closed: frozenset[str] = frozenset()
 
     def sees(self, tx_id: int) -> bool:
         """Whether the changes of transaction ``tx_id`` are visible at this moment."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from sqlalchemy_temporal.clock.commit import Commit
-from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.clock.moment import Moment, Unknown
 from sqlalchemy_temporal.clock.seal import ENOUGH, seal_apart
 from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.errors import (
@@ -44,6 +44,7 @@ _PROBLEMS: Final[dict[str, type[MomentError]]] = {
 }
 _SUFFIX = re.compile(r"(?P<base>.+?)(?P<steps>(?:~\d*|\^)*)")
 _STEP = re.compile(r"~(\d*)|\^")
+_BOUNDS: Final = ("since", "until")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,14 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
         inflight=tuple(sorted(row.inflight)),
         lo=row.lo,
         schema=schema,
-        unborn=frozenset(row.unborn),
+        unknown=frozenset(_unknown(name, said) for name, said in row.unknown.items()),
+        closed=frozenset(row.closed),
     )
+
+
+def _unknown(history: str, said: Mapping[str, Any]) -> Unknown:
+    since, until = (said[name] and datetime.fromisoformat(said[name]) for name in _BOUNDS)
+    return Unknown(history, said["why"], since, until)
 
 
 def _snapshot_is_fixed(connection: Connection) -> bool:

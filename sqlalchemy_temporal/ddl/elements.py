@@ -218,12 +218,44 @@ class CreateView(TableElement):
         return views.view_statements(TableSql(self.spec, quote))
 
 
+class CreateClosedView(TableElement):
+    """Create that view for a table whose versioning is disabled."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """The past from history alone; the present from the live table."""
+        return views.view_statements(TableSql(self.spec, quote), closed=True)
+
+
 class DropView(TableElement):
     """Drop that view."""
 
     def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
         """Safe to run when it is missing."""
         return views.drop_view_statements(TableSql(self.spec, quote))
+
+
+class CloseHistory(TableElement):
+    """Copy what the table has now into history, as ended by this transaction."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """One set-based INSERT, during which others may read the table and not write it."""
+        return tuple(TableSql(self.spec, quote).close_statements())
+
+
+class MarkDisabled(TableElement):
+    """Note that the table is not recorded from this transaction on."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """A commit of its own kind, so that there is a moment to end with."""
+        sql = TableSql(self.spec, quote)
+        return (
+            (
+                f"UPDATE {sql.schema}.versioned_tables "
+                f"SET disabled_tx_id = {sql.schema}.start_transaction(), "
+                f"disabled_at = transaction_timestamp() WHERE {_registered(self.spec, quote)}"
+            ),
+            *_noted(sql, "DISABLE"),
+        )
 
 
 class Register(TableElement):
@@ -244,6 +276,7 @@ class Register(TableElement):
                 quote.literal(spec.options.capture),
                 self._identities(quote, "NULL"),
                 quote.literal(fingerprint(spec, quote.dialect)),
+                f"{quote.literal(_options(spec))}::jsonb",
                 begin,
             )
         )
@@ -251,15 +284,20 @@ class Register(TableElement):
             (
                 f"INSERT INTO {sql.schema}.versioned_tables AS v (table_schema, table_name, "
                 "history_schema, history_table, key_columns, excluded_columns, capture, columns, "
-                f"fingerprint, enabled_tx_id) VALUES ({values}) "
+                f"fingerprint, options, enabled_tx_id) VALUES ({values}) "
                 "ON CONFLICT (table_schema, table_name) DO UPDATE SET "
                 "key_columns = excluded.key_columns, excluded_columns = excluded.excluded_columns, "
                 f"capture = excluded.capture, columns = {self._identities(quote, 'v.columns')}, "
-                "fingerprint = excluded.fingerprint, disabled_tx_id = NULL, disabled_at = NULL"
+                "fingerprint = excluded.fingerprint, options = excluded.options, "
+                # What happened since it was disabled is not known.
+                "gaps = CASE WHEN v.disabled_tx_id IS NULL THEN v.gaps "
+                "ELSE v.gaps || jsonb_build_array(jsonb_build_object("
+                "'since', v.disabled_tx_id, 'since_at', v.disabled_at, "
+                "'until', excluded.enabled_tx_id, 'until_at', transaction_timestamp())) END, "
+                "disabled_tx_id = NULL, disabled_at = NULL"
             ),
             # Setting up is itself a commit, so that there is a moment to begin with.
-            "SELECT set_config('temporal.operation', 'BASELINE', true)",
-            f"SELECT {sql.schema}.note_change({quote.literal(spec.qualified)}, 'insert', 0)",
+            *_noted(sql, "BASELINE"),
         )
 
     def _identities(self, quote: Quoter, known: str) -> str:
@@ -276,13 +314,10 @@ class Unregister(TableElement):
 
     def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
         """Leaves transactions and commits as they are."""
-        sql = TableSql(self.spec, quote)
+        sql, which = TableSql(self.spec, quote), _registered(self.spec, quote)
         return (
-            (
-                f"DELETE FROM {sql.schema}.versioned_tables "
-                f"WHERE table_schema = {quote.literal(self.spec.live_schema)} "
-                f"AND table_name = {quote.literal(self.spec.name)}"
-            ),
+            f"DELETE FROM {sql.schema}.versioned_tables WHERE {which}",
+            f"DELETE FROM {sql.schema}.pk_change WHERE {which}",
         )
 
 
@@ -313,14 +348,68 @@ def enable(spec: TableSpec) -> tuple[TemporalDDL, ...]:
     )
 
 
-def disable(spec: TableSpec) -> tuple[TemporalDDL, ...]:
-    """Everything that unmakes it, history included, in order."""
+def disable(spec: TableSpec, *, keep_history: bool = False) -> tuple[TemporalDDL, ...]:
+    """Everything that unmakes it, in order.
+
+    Parameters:
+        spec: the table.
+        keep_history: keep the history table and the registration. What the table has now
+            is copied into history; moments up to then can still be read.
+    """
+    if keep_history:
+        return (
+            CloseHistory(spec),
+            MarkDisabled(spec),
+            DropView(spec),
+            DropCapture(spec),
+            DropSystemColumn(spec),
+            CreateClosedView(spec),
+        )
     return (
         DropView(spec),
         DropCapture(spec),
         DropHistory(spec),
         Unregister(spec),
         DropSystemColumn(spec),
+    )
+
+
+def enable_again(spec: TableSpec) -> tuple[TemporalDDL, ...]:
+    """Everything that makes a table versioned whose history was kept, in order."""
+    return (
+        AddSystemColumn(spec),
+        CreateCapture(spec),
+        DropView(spec),
+        CreateView(spec),
+        Register(spec),
+    )
+
+
+def _options(spec: TableSpec) -> str:
+    """What names were made from, so that they can be found again without a declaration."""
+    options = spec.options
+    return json.dumps(
+        {
+            "schema": spec.schema,
+            "history_table_suffix": options.history_table_suffix,
+            "index": options.index,
+        }
+    )
+
+
+def _registered(spec: TableSpec, quote: Quoter) -> str:
+    return (
+        f"table_schema = {quote.literal(spec.live_schema)} "
+        f"AND table_name = {quote.literal(spec.name)}"
+    )
+
+
+def _noted(sql: TableSql, operation: str) -> tuple[str, ...]:
+    """Make this transaction a commit of the kind ``operation``, though no row changes."""
+    changed = sql.quote.literal(sql.spec.qualified)
+    return (
+        f"SELECT set_config('temporal.operation', '{operation}', true)",
+        f"SELECT {sql.schema}.note_change({changed}, 'insert', 0)",
     )
 
 
@@ -338,7 +427,9 @@ def _text(element: ExecutableDDLElement, dialect: Dialect) -> str:
 
 __all__ = [
     "AddSystemColumn",
+    "CloseHistory",
     "CreateCapture",
+    "CreateClosedView",
     "CreateHistory",
     "CreateSystem",
     "CreateView",
@@ -347,10 +438,12 @@ __all__ = [
     "DropSystem",
     "DropSystemColumn",
     "DropView",
+    "MarkDisabled",
     "Register",
     "TemporalDDL",
     "Unregister",
     "disable",
     "enable",
+    "enable_again",
     "fingerprint",
 ]

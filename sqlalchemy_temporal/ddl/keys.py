@@ -29,6 +29,8 @@ STATE_BEFORE: Final = "TV002"
 STATE_UNKNOWN: Final = "TV003"
 STATE_SNAPSHOT: Final = "TV004"
 STATE_BARRIER: Final = "TV005"
+STATE_GAP: Final = "TV006"
+STATE_PURGED: Final = "TV007"
 
 
 def sqlstate(error: DBAPIError) -> str | None:

@@ -46,14 +46,14 @@ class AsOfAlias(FromClauseAlias):
 
         Raises:
             UnversionedTableError: the table has no history.
-            BeforeVersioningError: its versioning began after ``moment``.
+            UnrecordedMomentError: nothing of it is recorded at ``moment``.
         """
         if not is_versioned(table):
             raise UnversionedTableError(
                 f"table {table.fullname!r} has no history, so how it was is not known; declare "
                 "it versioned"
             )
-        refusal.check_born(table, moment)
+        refusal.check_known(table, moment)
         alias: AsOfAlias = cls._construct(table, name=name)
         alias.moment = moment
         alias.bounds = bounds

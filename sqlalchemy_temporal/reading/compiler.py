@@ -112,7 +112,7 @@ class AsOfCompiler:
         ambiguous_table_name_map: Any = None,
         **kw: Any,
     ) -> str:
-        refusal.check_born(table._deannotate(), option.moment)
+        refusal.check_known(table._deannotate(), option.moment)
         if from_linter:
             from_linter.froms[table] = table.fullname
         aliased = enclosing_alias is not None and enclosing_alias.element is table

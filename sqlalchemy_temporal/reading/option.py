@@ -29,21 +29,28 @@ class Bounds(HasCacheKey):
         hi: the largest visible transaction id.
         inflight: the ids up to ``hi`` that are not visible, as one array parameter.
         lo: the smallest id that may not be visible.
+        closed: the history tables of tables whose past lies in history alone.
     """
 
-    __slots__ = ("hi", "inflight", "lo")
+    __slots__ = ("closed", "hi", "inflight", "lo")
     _traverse_internals: _TraverseInternalsType = [  # noqa: RUF012 - as SQLAlchemy declares it
         ("hi", InternalTraversal.dp_clauseelement),
         ("inflight", InternalTraversal.dp_clauseelement),
         ("lo", InternalTraversal.dp_clauseelement),
+        ("closed", InternalTraversal.dp_plain_obj),
     ]
 
     def __init__(
-        self, hi: BindParameter[int], inflight: BindParameter[Any], lo: BindParameter[int]
+        self,
+        hi: BindParameter[int],
+        inflight: BindParameter[Any],
+        lo: BindParameter[int],
+        closed: frozenset[str] = frozenset(),
     ) -> None:
         self.hi = hi
         self.inflight = inflight
         self.lo = lo
+        self.closed = closed
 
     @classmethod
     def of(cls, moment: Moment) -> Bounds:
@@ -52,6 +59,7 @@ class Bounds(HasCacheKey):
             bindparam("temporal_hi", moment.hi, BigInteger, unique=True),
             bindparam("temporal_inflight", list(moment.inflight), _IDS, unique=True),
             bindparam("temporal_lo", moment.lo, BigInteger, unique=True),
+            moment.closed,
         )
 
 
@@ -67,21 +75,21 @@ class AsOf(HasCacheKey, UserDefinedOption):
         policy: what to do where there is no exact answer.
     """
 
-    __slots__ = ("bounds", "moment", "policy", "unborn")
+    __slots__ = ("bounds", "moment", "policy", "unknown")
     # The past session gives the option to every statement, those of loaders too: were it
     # propagated as well, loaders would meet it twice.
     propagate_to_loaders = False
     _traverse_internals: _TraverseInternalsType = [  # noqa: RUF012 - as SQLAlchemy declares it
         ("bounds", InternalTraversal.dp_has_cache_key),
         ("policy", InternalTraversal.dp_plain_obj),
-        ("unborn", InternalTraversal.dp_plain_obj),
+        ("unknown", InternalTraversal.dp_plain_obj),
     ]
 
     def __init__(self, moment: Moment, policy: Policy) -> None:
         super().__init__()
         self.moment = moment
         self.policy = policy
-        self.unborn = moment.unborn
+        self.unknown = moment.unknown
         self.bounds = Bounds.of(moment)
 
     def __repr__(self) -> str:

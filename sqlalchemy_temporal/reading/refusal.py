@@ -10,11 +10,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement, quoted_name
 
 from sqlalchemy_temporal.clock.moment import Moment
-from sqlalchemy_temporal.errors import (
-    BeforeVersioningError,
-    UnsupportedReadError,
-    UnversionedTableError,
-)
+from sqlalchemy_temporal.errors import UnsupportedReadError, UnversionedTableError
 from sqlalchemy_temporal.reading.policy import Policy
 from sqlalchemy_temporal.schema import history_table, is_versioned, live_of, system_tables
 
@@ -55,17 +51,20 @@ def is_rewritten(table: TableClause, policy: Policy) -> bool:
     )
 
 
-def check_born(table: Table, moment: Moment) -> None:
-    """Refuse a table of which nothing is known at ``moment``.
+def check_known(table: Table, moment: Moment) -> None:
+    """Refuse a table of which nothing is recorded at ``moment``.
 
     Raises:
         BeforeVersioningError: its versioning began later.
+        VersioningGapError: its versioning was disabled then.
+        PurgedHistoryError: what it was then has been purged.
     """
-    if moment.unborn and history_table(table).fullname in moment.unborn:
-        raise BeforeVersioningError(
-            f"nothing is known of table {table.fullname!r} at this moment: its versioning "
-            "began later"
-        )
+    if not moment.unknown:
+        return
+    history = history_table(table).fullname
+    for unknown in moment.unknown:
+        if unknown.history == history:
+            raise unknown.error(repr(table.fullname))
 
 
 def _is_record(table: Table) -> bool:

@@ -56,7 +56,7 @@ from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy_temporal.naming import END_COLUMN, TX_COLUMN
 from sqlalchemy_temporal.reading.dialects.rules import BIGGEST_ID, Rules
 from sqlalchemy_temporal.reading.option import Bounds
-from sqlalchemy_temporal.schema import recorded_columns
+from sqlalchemy_temporal.schema import history_table, recorded_columns
 
 
 class Form(Enum):
@@ -99,6 +99,10 @@ def rows_as_of(
     live = AsStored(quoted(table.name), schema=table.schema)
     schema, name = rules.history_of(table)
     history = AsStored(quoted(name), schema=schema)
+    if history_table(table).fullname in bounds.closed:
+        # The live table has no system column now; what it has now was never recorded.
+        closed = select(*columns).select_from(history)
+        return closed.where(*_standing(_id(TX_COLUMN), _id(END_COLUMN), bounds, rules))
     if form is Form.ROWS:
         return _filter_outside(columns, live, history, bounds, rules)
     start, end = _id(TX_COLUMN), _id(END_COLUMN)

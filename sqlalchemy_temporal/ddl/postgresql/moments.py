@@ -2,8 +2,9 @@
 
 ``moment_at``, ``moment_of``, ``head``, ``ancestor``
     Resolve a time or a commit; they raise when there is none.
-``unborn``
-    The history tables of tables whose versioning began after a moment.
+``unknown``
+    The tables of which nothing is recorded at a moment, and why: their versioning began
+    later, was disabled then, or their history up to then was purged.
 ``resolve``
     The same for every kind of question, telling of a problem instead of raising it, and
     how many commits wait to be sealed.
@@ -20,7 +21,15 @@ from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER
 
 def statements(s: str) -> tuple[str, ...]:
     """The statements that create or replace the functions in the quoted schema ``s``."""
-    return (_moment_at(s), _moment_of(s), _head(s), _ancestor(s), _unborn(s), _resolve(s))
+    return (
+        _moment_at(s),
+        _moment_of(s),
+        _head(s),
+        _ancestor(s),
+        _known_at(s),
+        _unknown(s),
+        _resolve(s),
+    )
 
 
 def _fresh_or_refuse(s: str, last: str = "reached") -> str:
@@ -149,15 +158,45 @@ BEGIN
 END $body$"""
 
 
-def _unborn(s: str) -> str:
+def _known_at(s: str) -> str:
     return f"""
-CREATE OR REPLACE FUNCTION {s}.unborn(node {s}.commit) RETURNS text[]
+CREATE OR REPLACE FUNCTION {s}.known_at(tx bigint, noted timestamptz) RETURNS timestamptz
 {HEADER}
 BEGIN
-  RETURN ARRAY(
-    SELECT v.history_schema || '.' || v.history_table FROM {s}.versioned_tables v
-    WHERE v.enabled_tx_id > node.hi OR v.enabled_tx_id = ANY (node.inflight)
-    ORDER BY 1);
+  RETURN coalesce(
+    (SELECT c.effective_at FROM {s}.commit c WHERE c.tx_id = tx),
+    (SELECT t.committed_at FROM {s}.transaction t WHERE t.id = tx),
+    noted);
+END $body$"""
+
+
+def _unknown(s: str) -> str:
+    def sees(tx: str) -> str:
+        return f"({tx} <= node.hi AND {tx} <> ALL (node.inflight))"
+
+    return f"""
+CREATE OR REPLACE FUNCTION {s}.unknown(node {s}.commit) RETURNS jsonb
+{HEADER}
+BEGIN
+  RETURN coalesce((
+    SELECT jsonb_object_agg(v.history_schema || '.' || v.history_table, CASE
+      WHEN NOT {sees("v.enabled_tx_id")} THEN jsonb_build_object('why', 'before',
+        'since', NULL, 'until', {s}.known_at(v.enabled_tx_id, v.enabled_at))
+      WHEN v.purged_seq > node.seq THEN jsonb_build_object('why', 'purged', 'since', NULL,
+        'until', (SELECT c.effective_at FROM {s}.commit c WHERE c.seq = v.purged_seq))
+      ELSE jsonb_build_object('why', 'gap',
+        'since', {s}.known_at(g.since, g.since_at), 'until', {s}.known_at(g.until, g.until_at))
+      END)
+    FROM {s}.versioned_tables v
+    LEFT JOIN LATERAL (
+      SELECT x.since, x.since_at, x.until, x.until_at
+      FROM jsonb_to_recordset(v.gaps) AS x(
+        since bigint, since_at timestamptz, until bigint, until_at timestamptz)
+      UNION ALL
+      SELECT v.disabled_tx_id, v.disabled_at, NULL, NULL WHERE v.disabled_tx_id IS NOT NULL
+    ) AS g ON {sees("g.since")} AND {sees("g.until")} IS NOT TRUE
+    WHERE NOT {sees("v.enabled_tx_id")} OR v.purged_seq > node.seq OR g.since IS NOT NULL
+  ), '{{}}');
 END $body$"""
 
 
@@ -176,7 +215,7 @@ CREATE OR REPLACE FUNCTION {s}.resolve(
   OUT problem text, OUT message text, OUT hint text,
   OUT seq bigint, OUT uuid uuid, OUT effective_at timestamptz,
   OUT hi bigint, OUT lo bigint, OUT inflight bigint[], OUT unsealed bigint,
-  OUT unborn text[])
+  OUT unknown jsonb, OUT closed text[])
 {HEADER}
 DECLARE
   node {s}.commit;
@@ -210,7 +249,10 @@ BEGIN
   END;
   seq := node.seq; uuid := node.uuid; effective_at := node.effective_at;
   hi := node.hi; lo := node.lo; inflight := node.inflight;
-  unborn := {s}.unborn(node);
+  unknown := {s}.unknown(node);
+  closed := ARRAY(
+    SELECT v.history_schema || '.' || v.history_table FROM {s}.versioned_tables v
+    WHERE v.disabled_tx_id IS NOT NULL ORDER BY 1);
   unsealed := (SELECT q.last_value FROM {s}.commit_seq q)
     - (SELECT coalesce(max(c.seq), 0) FROM {s}.commit c);
 END $body$"""

@@ -293,6 +293,20 @@ END""",
     transaction_timestamp()
   FROM {source} o WHERE o.{TX_COLUMN} <> {tx} {more}"""
 
+    def close_statements(self) -> Iterator[str]:
+        """Copy what the table has now into history, ended by this transaction.
+
+        Writers are locked out first, readers are not: they are only at the end, when the
+        triggers and the system column go.
+        """
+        only = "ONLY " if self.spec.kind == "inherited" else ""
+        yield f"LOCK TABLE {only}{self.live} IN SHARE ROW EXCLUSIVE MODE"
+        yield f"""INSERT INTO {self._target()}
+  SELECT {self._values("o")}, 'DISABLE', o.{TX_COLUMN}, {self.schema}.start_transaction(),
+    (SELECT x.started_at FROM {self.schema}.transaction x WHERE x.id = o.{TX_COLUMN}),
+    transaction_timestamp()
+  FROM {only}{self.live} o ON CONFLICT DO NOTHING"""
+
     def _look_up(self, source: str) -> str:
         return f"""SELECT x.id, x.started_at INTO temporal_one, temporal_began
   FROM {self.schema}.transaction x

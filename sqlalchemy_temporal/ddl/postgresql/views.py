@@ -42,21 +42,30 @@ def _visible(column: str) -> str:
     return f"({column} <= {_HI} AND {column} <> ALL ({inflight}))"
 
 
-def view_statements(sql: TableSql) -> tuple[str, ...]:
-    """Create the function and the view of one versioned table."""
+def view_statements(sql: TableSql, *, closed: bool = False) -> tuple[str, ...]:
+    """Create the function and the view of one versioned table.
+
+    Parameters:
+        sql: the table.
+        closed: whether its versioning is disabled. Then its past lies in history alone, and
+            the live table, which has no system column, is read in the present only.
+    """
     quote, spec = sql.quote, sql.spec
     columns = (*spec.columns, *spec.unrecorded)
     returned = ", ".join(f"{quote.parameter(c.name)} {c.type}" for c in columns)
     names = quote.names(c.name for c in columns)
     function = sql.function("as_of")
+    started, live = f"l.{TX_COLUMN}", f"{sql.live} l"
+    if closed:
+        started, live = "0::pg_catalog.int8", f"{live} WHERE {_HI} = {_PRESENT}"
     return (
         f"CREATE SCHEMA IF NOT EXISTS {quote.name(spec.view_schema)}",
         f"""CREATE FUNCTION {function}() RETURNS TABLE ({returned})
 LANGUAGE sql STABLE ROWS 1000 AS $body$
 SELECT {quote.names((c.name for c in columns), "u.")} FROM (
   SELECT {_live(spec.columns, spec.unrecorded, quote)},
-    l.{TX_COLUMN} AS temporal_start, {_NEVER}::pg_catalog.int8 AS temporal_end
-  FROM {sql.live} l
+    {started} AS temporal_start, {_NEVER}::pg_catalog.int8 AS temporal_end
+  FROM {live}
   UNION ALL
   SELECT {_past(spec.columns, spec.unrecorded, quote)}, h.{TX_COLUMN}, h.{END_COLUMN}
   FROM {sql.history} h) AS u
@@ -68,12 +77,13 @@ $body$""",
 
 
 def _is_known(sql: TableSql) -> str:
-    """Refuse to show a table at a moment before its versioning began."""
+    """Refuse to show a table at a moment of which nothing of it is recorded."""
     history = sql.quote.literal(f"{sql.spec.history_schema}.{sql.spec.history_table}")
-    unborn = "NULLIF(pg_catalog.current_setting('temporal.as_of_unborn', true), '')"
+    unknown = "NULLIF(pg_catalog.current_setting('temporal.as_of_unknown', true), '')"
+    said = f"(COALESCE({unknown}, '{{}}')::pg_catalog.jsonb OPERATOR(pg_catalog.->) {history})"
     return (
-        f"(SELECT CASE WHEN {history} = ANY (COALESCE({unborn}, '{{}}')::pg_catalog._text) "
-        f"THEN {sql.schema}.refuse_unborn({sql.quote.literal(sql.spec.qualified)}) ELSE true END)"
+        f"(SELECT CASE WHEN {said} IS NOT NULL THEN {sql.schema}.refuse_unknown("
+        f"{sql.quote.literal(sql.spec.qualified)}, {said}) ELSE true END)"
     )
 
 
@@ -116,15 +126,22 @@ def system_statements(s: str) -> tuple[str, ...]:
     moment = f"""PERFORM set_config('temporal.as_of_hi', node.hi::text, true),
     set_config('temporal.as_of_lo', node.lo::text, true),
     set_config('temporal.as_of_inflight', node.inflight::text, true),
-    set_config('temporal.as_of_unborn', {s}.unborn(node)::text, true);
+    set_config('temporal.as_of_unknown', {s}.unknown(node)::text, true);
   RETURN node.effective_at;"""
     return (
         f"""
-CREATE OR REPLACE FUNCTION {s}.refuse_unborn(name text) RETURNS boolean
+CREATE OR REPLACE FUNCTION {s}.refuse_unknown(name text, said jsonb) RETURNS boolean
 {HEADER}
 BEGIN
-  RAISE EXCEPTION USING ERRCODE = '{keys.STATE_BEFORE}',
-    MESSAGE = 'nothing is known of ' || name || ' at this moment: its versioning began later';
+  RAISE EXCEPTION USING
+    ERRCODE = CASE said ->> 'why' WHEN 'before' THEN '{keys.STATE_BEFORE}'
+      WHEN 'gap' THEN '{keys.STATE_GAP}' ELSE '{keys.STATE_PURGED}' END,
+    MESSAGE = 'nothing is known of ' || name || ' at this moment: ' || CASE said ->> 'why'
+      WHEN 'before' THEN 'its versioning began later' || coalesce(', at ' || (said ->> 'until'), '')
+      WHEN 'gap' THEN 'its versioning was disabled from ' || (said ->> 'since')
+        || coalesce(' until ' || (said ->> 'until'), ' and still is')
+      ELSE 'its history up to then was purged; it is known again from '
+        || coalesce(said ->> 'until', 'later') || ' on' END;
 END $body$""",
         f"""
 CREATE OR REPLACE FUNCTION {s}.instant(written text) RETURNS timestamptz
@@ -157,7 +174,7 @@ BEGIN
     PERFORM set_config('temporal.as_of_hi', '', true),
       set_config('temporal.as_of_lo', '', true),
       set_config('temporal.as_of_inflight', '', true),
-      set_config('temporal.as_of_unborn', '', true);
+      set_config('temporal.as_of_unknown', '', true);
     RETURN NULL;
   END IF;
   node := {s}.moment_at(moment);
