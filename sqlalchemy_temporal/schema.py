@@ -64,6 +64,8 @@ class SystemTables:
     versioned_tables: Table
     transaction: Table
     commit: Table
+    commit_root: Table
+    leaf_override: Table
     ref: Table
     pk_change: Table
     pending: Table
@@ -85,6 +87,8 @@ def _system_tables(schema: str) -> SystemTables:
         versioned_tables=_versioned_tables(metadata),
         transaction=_transaction(metadata),
         commit=_commit(metadata),
+        commit_root=_commit_root(metadata),
+        leaf_override=_leaf_override(metadata),
         ref=_ref(metadata),
         pk_change=_pk_change(metadata),
         pending=Table(
@@ -161,9 +165,56 @@ def _commit(metadata: MetaData) -> Table:
         Column("lo", BigInteger, nullable=False),
         Column("inflight", _Ids, nullable=False),
         Column("hash", LargeBinary),
+        Column("marks", LargeBinary),
         Column("deleted_at", _Time),
         Column("deleted_by", Text),
         comment="Sealed transactions: nodes of the commit graph, in their exact order.",
+    )
+
+
+def _commit_root(metadata: MetaData) -> Table:
+    """Per commit and changed table, the root of the hashes of its changed rows (leaves).
+
+    ``marks`` holds the first four bytes of each leaf, in their order: when a root does not
+    match any more, they tell which rows it is because of.
+    """
+    return Table(
+        "commit_root",
+        metadata,
+        Column("seq", BigInteger, primary_key=True, autoincrement=False),
+        Column("table_id", Integer, primary_key=True, autoincrement=False),
+        Column("leaves", BigInteger, nullable=False),
+        Column("root", LargeBinary, nullable=False),
+        Column("marks", LargeBinary, nullable=False),
+        comment="What each commit did to each table, as one hash.",
+    )
+
+
+def _leaf_override(metadata: MetaData) -> Table:
+    """Hashes of rows that were taken away or altered on purpose, so that roots still match.
+
+    ``tx_id`` is the transaction whose commit the leaf belongs to, ``by_tx_id`` the one that
+    purged or redacted; the commit of the latter covers the entry by a leaf of its own.
+
+    ``kind = 'redacted'``: one version was altered; ``original_hash`` is its leaf as it was,
+    ``current_hash`` as it is now. ``kind = 'purged'``: versions are gone; ``original_hash``
+    holds their leaves one after the other, 32 bytes each, ``current_hash`` is null. A null
+    ``original_hash`` says that all the commit did to this table is gone: its root in
+    ``commit_root`` stands for it.
+    """
+    return Table(
+        "leaf_override",
+        metadata,
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("table_id", Integer, nullable=False),
+        Column("tx_id", BigInteger, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("original_hash", LargeBinary),
+        Column("current_hash", LargeBinary),
+        Column("by_tx_id", BigInteger, nullable=False),
+        Index("leaf_override_table_tx", "table_id", "tx_id"),
+        Index("leaf_override_by", "by_tx_id"),
+        comment="Hashes of versions that were redacted or purged on purpose.",
     )
 
 

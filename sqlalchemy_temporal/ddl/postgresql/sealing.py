@@ -118,7 +118,7 @@ BEGIN
     last.effective_at := '-infinity';
   END IF;
   node := last;
-  node.hash := NULL; node.deleted_at := NULL; node.deleted_by := NULL;
+  node.hash := NULL; node.marks := NULL; node.deleted_at := NULL; node.deleted_by := NULL;
   -- Ids that were under way and have been rolled back since are forgotten.
   SELECT coalesce(array_agg(u.id), '{{}}') INTO node.inflight
   FROM unnest(last.inflight) AS u(id)
