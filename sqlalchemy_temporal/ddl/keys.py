@@ -31,6 +31,8 @@ STATE_SNAPSHOT: Final = "TV004"
 STATE_BARRIER: Final = "TV005"
 STATE_GAP: Final = "TV006"
 STATE_PURGED: Final = "TV007"
+STATE_DRIFT: Final = "TV010"
+"""A table was changed without its history."""
 
 
 def sqlstate(error: DBAPIError) -> str | None:

@@ -21,7 +21,7 @@ they may run with their owner's rights.
 from __future__ import annotations
 
 from sqlalchemy_temporal.ddl import keys
-from sqlalchemy_temporal.ddl.postgresql import columns, moments, sealing, views
+from sqlalchemy_temporal.ddl.postgresql import columns, drift, moments, sealing, views
 from sqlalchemy_temporal.ddl.postgresql.ids import NO_ID, take_id
 from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, Quoter
 
@@ -40,6 +40,7 @@ def statements(schema: str, quote: Quoter) -> tuple[str, ...]:
         *moments.statements(s),
         _add_system_column(s, quote),
         *views.system_statements(s),
+        *drift.system_statements(s, quote),
         *_stamp_trigger(s),
     )
 

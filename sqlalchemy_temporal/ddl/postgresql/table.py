@@ -19,6 +19,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from sqlalchemy_temporal.ddl.postgresql import drift
 from sqlalchemy_temporal.ddl.postgresql.ids import NO_ID, take_id
 from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, LOOKING_UP, Quoter
 from sqlalchemy_temporal.ddl.spec import TableSpec
@@ -189,7 +190,8 @@ class TableSql:
         if not generated and not self.spec.unrecorded:
             return f"NEW {_SAME} OLD"
         names = [column.name for column in self.spec.columns if not column.generated]
-        return f"{self._record(names, 'NEW.')} {_SAME} {self._record(names, 'OLD.')}"
+        same = f"{self._record(names, 'NEW.')} {_SAME} {self._record(names, 'OLD.')}"
+        return f"{same} {drift.comment()}"
 
     def _record(self, names: Iterable[str], prefix: str) -> str:
         """A record of some columns; the cast makes operators see it as one value."""
@@ -215,7 +217,11 @@ BEGIN
   RETURN NEW;
 END $body$"""
 
-    # What every capture function ends with -----------------------------------------
+    # What the capture functions begin and end with ---------------------------------
+
+    def _in_step(self) -> str:
+        """Refuse to record with the columns of yesterday."""
+        return drift.check(self.spec, self.quote)
 
     def _note(self, operation: str, rows: str) -> str:
         return (
@@ -338,6 +344,7 @@ END""",
   temporal_began timestamptz;
   temporal_tx bigint := nullif(current_setting('temporal.tx_id', true), '');
 BEGIN
+  {self._in_step()}
   IF temporal_tx IS NULL THEN
     RETURN NULL;
   END IF;
@@ -371,6 +378,7 @@ END""",
   temporal_began timestamptz;
   temporal_tx bigint;
 BEGIN
+  {self._in_step()}
   SELECT o.{TX_COLUMN} INTO temporal_one FROM old_rows o LIMIT 1;
   IF temporal_one IS NULL THEN
     RETURN NULL;
@@ -414,6 +422,7 @@ END""",
   temporal_tx bigint := {self.schema}.start_transaction();
   relabelled bigint;
 BEGIN
+  {self._in_step()}
   IF OLD.{tx} <> temporal_tx THEN
     INSERT INTO {self._target()}
     SELECT {self._values("o")}, TG_OP, o.{tx}, temporal_tx,
@@ -456,6 +465,7 @@ END""",
   temporal_began timestamptz;
   n bigint;
 BEGIN
+  {self._in_step()}
   {self._close_planned_anew(source, "'TRUNCATE'", more=once)};
   GET DIAGNOSTICS n = ROW_COUNT;
   IF n > 0 THEN
