@@ -42,11 +42,6 @@ def check(spec: TableSpec, quote: Quoter) -> str:
     )
 
 
-def comment() -> str:
-    """A comment for expressions that fail by themselves when a column is gone."""
-    return f"/* {_HINT} */"
-
-
 def _array(names: Iterable[str], quote: Quoter) -> str:
     listed = ", ".join(quote.literal(name) for name in names)
     return f"ARRAY[{listed}]::text[]"

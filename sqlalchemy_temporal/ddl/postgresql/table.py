@@ -61,6 +61,17 @@ TRIGGERS = frozenset(
 )
 """Every versioned table has these, whatever its kind."""
 
+_PURPOSES = (
+    "begin_update",
+    "stamp_update",
+    "capture_row",
+    "capture_insert_row",
+    "capture_insert",
+    "capture_update",
+    "capture_delete",
+    "capture_truncate",
+    "record_key",
+)
 _NO_COUNTS = "coalesce(current_setting('temporal.counts', true), '') = ''"
 _SAME = "OPERATOR(pg_catalog.*=)"
 
@@ -154,6 +165,8 @@ class TableSql:
     def function_statements(self) -> Iterator[str]:
         """Create or replace the trigger functions."""
         yield self._stamp_update_function()
+        if self._compares_some:
+            yield self._begin_update_function()
         if self.spec.kind != "ordinary":
             yield self._capture_row_function()
             yield self._capture_insert_row_function()
@@ -165,13 +178,8 @@ class TableSql:
         yield self._record_key_function()
 
     def function_names(self) -> tuple[str, ...]:
-        """The generated functions, unquoted."""
-        purposes = ["stamp_update", "capture_truncate", "record_key"]
-        if self.spec.kind != "ordinary":
-            purposes += ["capture_row", "capture_insert_row"]
-        else:
-            purposes += ["capture_insert", "capture_update", "capture_delete"]
-        return tuple(self.spec.function(purpose) for purpose in purposes)
+        """All functions a table may have, unquoted; what it has depends on its columns."""
+        return tuple(self.spec.function(purpose) for purpose in _PURPOSES)
 
     def _create(self, purpose: str, body: str, *, header: str = HEADER) -> str:
         return (
@@ -186,12 +194,15 @@ class TableSql:
         are equal numbers and different values. Generated columns are not computed yet in
         a BEFORE trigger, and follow from the others.
         """
-        generated = any(column.generated for column in self.spec.columns)
-        if not generated and not self.spec.unrecorded:
+        if not self._compares_some:
             return f"NEW {_SAME} OLD"
         names = [column.name for column in self.spec.columns if not column.generated]
-        same = f"{self._record(names, 'NEW.')} {_SAME} {self._record(names, 'OLD.')}"
-        return f"{same} {drift.comment()}"
+        return f"{self._record(names, 'NEW.')} {_SAME} {self._record(names, 'OLD.')}"
+
+    @property
+    def _compares_some(self) -> bool:
+        """Whether only some columns of a row say if it was changed."""
+        return bool(self.spec.unrecorded) or any(c.generated for c in self.spec.columns)
 
     def _record(self, names: Iterable[str], prefix: str) -> str:
         """A record of some columns; the cast makes operators see it as one value."""
@@ -216,6 +227,19 @@ BEGIN
   END IF;
   RETURN NEW;
 END $body$"""
+
+    def _begin_update_function(self) -> str:
+        """Look at the table before :data:`STAMP_TRIGGER` stumbles over a column it has lost."""
+        return self._create(
+            "begin_update",
+            f"""DECLARE
+  new_id bigint;
+BEGIN
+  {self._in_step()}
+  {take_id(self.schema)}
+  RETURN NEW;
+END""",
+        )
 
     # What the capture functions begin and end with ---------------------------------
 
@@ -500,9 +524,10 @@ END""",
         key_changed = " OR ".join(
             f"OLD.{q.name(name)} IS DISTINCT FROM NEW.{q.name(name)}" for name in self.spec.key
         )
+        begin = self.function("begin_update") if self._compares_some else f"{self.schema}.take_id"
         found = {
             BEGIN_TRIGGER: f"BEFORE UPDATE ON {live} FOR EACH ROW WHEN ({NO_ID}) "
-            f"EXECUTE FUNCTION {self.schema}.take_id()",
+            f"EXECUTE FUNCTION {begin}()",
             INSERT_STAMP_TRIGGER: f"BEFORE INSERT ON {live} FOR EACH ROW WHEN ("
             f"(NEW.{q.tx} = NULLIF(current_setting('temporal.tx_id', true), '')::bigint) "
             f"IS NOT TRUE) EXECUTE FUNCTION {self.schema}.stamp_insert()",
