@@ -151,6 +151,14 @@ def history_name(schema: str | None, table: str, options: VersioningOptions) -> 
     return name
 
 
+def current_name(schema: str | None, table: str, options: VersioningOptions) -> str:
+    """The name of the table that says which transaction wrote each row of ``schema.table``.
+
+    Only databases have it where that cannot be a column of the live table (SQLite).
+    """
+    return shorten(f"{history_name(schema, table, options)}_current")
+
+
 def view_schema(schema: str) -> str:
     """The schema of the views that travel in time, beside that of the library."""
     return "temporal_as_of" if schema == DEFAULT_SCHEMA else f"{schema}_as_of"

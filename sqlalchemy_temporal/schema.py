@@ -9,22 +9,25 @@ application's metadata never meets them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import (
     ARRAY,
     JSON,
     BigInteger,
     Column,
-    DateTime,
+    Connection,
+    Dialect,
+    Engine,
     Identity,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     Sequence,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -36,6 +39,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import quoted_name
 
 from sqlalchemy_temporal.errors import ConfigurationError, MissingKeyError
+from sqlalchemy_temporal.instant import Instant
 from sqlalchemy_temporal.naming import (
     END_COLUMN,
     FROM_COLUMN,
@@ -50,14 +54,25 @@ from sqlalchemy_temporal.naming import (
 )
 
 _Json = JSON().with_variant(JSONB(), "postgresql")
-_Time = DateTime(timezone=True)
+_Time = Instant()
 _Names = JSON().with_variant(ARRAY(Text), "postgresql")
 _Ids = JSON().with_variant(ARRAY(BigInteger), "postgresql")
+_Number = BigInteger().with_variant(Integer(), "sqlite")
+"""The type of numbered keys; SQLite counts up only what is declared INTEGER."""
+
+_SYSTEM: Final = f"{INFO_KEY}.system"
 
 
 @dataclass(frozen=True, slots=True)
 class SystemTables:
-    """The library's own tables in one schema of one database."""
+    """The library's own tables in one schema of one database.
+
+    Attributes:
+        schema: the schema as it is configured.
+        metadata: their MetaData, which holds what else the database needs of them.
+        pending: transactions under way: on PostgreSQL rows that make commit write its
+            stamp, on SQLite the single row of the transaction that is open.
+    """
 
     schema: str
     metadata: MetaData
@@ -69,18 +84,89 @@ class SystemTables:
     ref: Table
     pk_change: Table
     pending: Table
-    transaction_id: Sequence
-    commit_sequence: Sequence
+
+    @property
+    def sequences(self) -> tuple[Sequence, ...]:
+        """The sequences that number transactions and commits; SQLite needs none."""
+        return tuple(self.metadata._sequences.values())
+
+
+def system_of(bind: Dialect | Engine | Connection, schema: str) -> SystemTables:
+    """The library's own tables as the database of ``bind`` has them.
+
+    In PostgreSQL they lie in a schema of their own. SQLite has no schemas: there they lie
+    beside the application's tables, in the same file, and carry the schema's name as a
+    prefix (``temporal_versioning_transaction``).
+
+    Parameters:
+        bind: a connection, an engine or a dialect.
+        schema: the schema of the library's own tables.
+    """
+    dialect = bind if isinstance(bind, Dialect) else bind.dialect
+    name = str(schema)  # Table.schema is a subclass of str, cached apart
+    return _system_tables(name) if has_schemas(dialect) else _prefixed_tables(name)
+
+
+def has_schemas(dialect: Dialect) -> bool:
+    """Whether tables of one database can lie in schemas."""
+    return dialect.name != "sqlite"
+
+
+def is_system_table(table: Table) -> bool:
+    """Whether ``table`` is one of the library's own."""
+    return _SYSTEM in table.metadata.info
 
 
 def system_tables(schema: str) -> SystemTables:
-    """Describe the library's own tables in ``schema`` (same object for the same name)."""
-    return _system_tables(str(schema))  # Table.schema is a subclass of str, cached apart
+    """Describe the library's own tables as PostgreSQL has them; see :func:`system_of`."""
+    return _system_tables(str(schema))
 
 
 @lru_cache(maxsize=64)
 def _system_tables(schema: str) -> SystemTables:
-    metadata = MetaData(schema=schema)
+    metadata = MetaData(schema=schema, info={_SYSTEM: schema})
+    Sequence("transaction_id_seq", metadata=metadata, schema=schema)
+    Sequence("commit_seq", metadata=metadata, schema=schema, cache=1)
+    pending = Table(
+        "pending",
+        metadata,
+        Column("tx_id", BigInteger, nullable=False, autoincrement=False),
+        prefixes=["UNLOGGED"],
+        comment="Transactions under way: a row here makes commit write its stamp.",
+    )
+    return _described(schema, metadata, pending)
+
+
+@lru_cache(maxsize=64)
+def _prefixed_tables(schema: str) -> SystemTables:
+    pending = Table("pending", MetaData(), *pending_columns())
+    described = _described(schema, MetaData(), pending)
+    metadata = MetaData(info={_SYSTEM: schema})
+    tables = {}
+    for each in fields(described):
+        table = getattr(described, each.name)
+        if isinstance(table, Table):
+            copy = table.to_metadata(metadata, name=prefixed(schema, table.name))
+            for index in copy.indexes:
+                index.name = quoted_name(prefixed(schema, str(index.name)), None)
+            tables[each.name] = copy
+    return SystemTables(schema, metadata, **tables)
+
+
+def pending_columns() -> tuple[Column[Any], ...]:
+    """The columns of the row that SQLite keeps of the transaction under way."""
+    return (
+        Column("one", SmallInteger, primary_key=True, autoincrement=False),
+        Column("tx_id", BigInteger),
+    )
+
+
+def prefixed(schema: str, name: str) -> str:
+    """How a table of ``schema`` is called where there are no schemas."""
+    return f"{schema}_{name}"
+
+
+def _described(schema: str, metadata: MetaData, pending: Table) -> SystemTables:
     return SystemTables(
         schema=schema,
         metadata=metadata,
@@ -91,15 +177,7 @@ def _system_tables(schema: str) -> SystemTables:
         leaf_override=_leaf_override(metadata),
         ref=_ref(metadata),
         pk_change=_pk_change(metadata),
-        pending=Table(
-            "pending",
-            metadata,
-            Column("tx_id", BigInteger, nullable=False, autoincrement=False),
-            prefixes=["UNLOGGED"],
-            comment="Transactions under way: a row here makes commit write its stamp.",
-        ),
-        transaction_id=Sequence("transaction_id_seq", metadata=metadata, schema=schema),
-        commit_sequence=Sequence("commit_seq", metadata=metadata, schema=schema, cache=1),
+        pending=pending,
     )
 
 
@@ -107,7 +185,7 @@ def _versioned_tables(metadata: MetaData) -> Table:
     return Table(
         "versioned_tables",
         metadata,
-        Column("id", Integer, Identity(always=True), primary_key=True),
+        Column("id", _Number, Identity(always=True), primary_key=True),
         Column("table_schema", Text, nullable=False),
         Column("table_name", Text, nullable=False),
         Column("history_schema", Text, nullable=False),
@@ -235,7 +313,7 @@ def _pk_change(metadata: MetaData) -> Table:
     return Table(
         "pk_change",
         metadata,
-        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("id", _Number, Identity(always=True), primary_key=True),
         Column("table_schema", Text, nullable=False),
         Column("table_name", Text, nullable=False),
         Column("tx_id", BigInteger, nullable=False),
@@ -422,13 +500,17 @@ __all__ = [
     "SystemTables",
     "bare_column",
     "foreign_key_columns",
+    "has_schemas",
     "history_metadata",
     "history_table",
+    "is_system_table",
     "is_versioned",
     "key_columns",
     "live_of",
     "mark_versioned",
     "options_of",
+    "prefixed",
     "recorded_columns",
+    "system_of",
     "system_tables",
 ]

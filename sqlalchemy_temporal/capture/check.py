@@ -15,7 +15,7 @@ from sqlalchemy_temporal.ddl.postgresql.table import STAMP_TRIGGER, TRIGGERS
 from sqlalchemy_temporal.ddl.spec import TableSpec
 from sqlalchemy_temporal.errors import MissingTriggerError, NotInstalledError, SchemaDriftError
 from sqlalchemy_temporal.naming import INFO_KEY
-from sqlalchemy_temporal.schema import options_of, recorded_columns, system_tables
+from sqlalchemy_temporal.schema import options_of, recorded_columns, system_of
 
 _TRIGGERS = text(
     """
@@ -60,7 +60,7 @@ class Registration:
 
 def registration_of(connection: Connection, spec: TableSpec) -> Registration | None:
     """How ``spec``'s table is registered, or None."""
-    listed = system_tables(spec.options.schema).versioned_tables
+    listed = system_of(connection, spec.options.schema).versioned_tables
     row = connection.execute(
         select(listed).where(
             listed.c.table_schema == spec.live_schema, listed.c.table_name == spec.name

@@ -36,7 +36,7 @@ from sqlalchemy_temporal.schema import (
     is_versioned,
     options_of,
     recorded_columns,
-    system_tables,
+    system_of,
 )
 
 _MINIMUM_VERSION = (13,)
@@ -86,7 +86,7 @@ def _after_drop_all(target: MetaData, connection: Connection, **_: Any) -> None:
     for schema in sorted(schemas):
         if not system_exists(connection, schema):
             continue
-        registered = system_tables(schema).versioned_tables
+        registered = system_of(connection, schema).versioned_tables
         if connection.execute(select(registered.c.id).limit(1)).first() is None:
             execute(connection, [elements.DropSystem(schema)])
 

@@ -8,15 +8,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from sqlalchemy_temporal.clock.commit import Commit
-from sqlalchemy_temporal.schema import system_tables
+from sqlalchemy_temporal.schema import system_of
 
 _MAX_IDS = 1000
 """Ids in one IN list, well below every driver's limit of parameters."""
 
 
-def select_commits(schema: str) -> Select[Any]:
+def select_commits(connection: Connection, schema: str) -> Select[Any]:
     """A select of every committed transaction, with what sealing added where it has."""
-    tables = system_tables(schema)
+    tables = system_of(connection, schema)
     transaction, commit = tables.transaction, tables.commit
     return select(
         transaction,
@@ -48,8 +48,8 @@ def commits_by_transaction(
     connection: Connection, schema: str, tx_ids: Iterable[int]
 ) -> dict[int, Commit]:
     """The commits of the transactions ``tx_ids``, by id; those under way are left out."""
-    transaction = system_tables(schema).transaction
-    statement = select_commits(schema)
+    transaction = system_of(connection, schema).transaction
+    statement = select_commits(connection, schema)
     wanted = sorted(set(tx_ids))
     found: dict[int, Commit] = {}
     for first in range(0, len(wanted), _MAX_IDS):

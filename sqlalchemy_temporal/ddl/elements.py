@@ -69,8 +69,10 @@ class CreateSystem(SchemaElement):
         name = quote.name(self.schema)
         created = [
             f"CREATE SCHEMA IF NOT EXISTS {name}",
-            _text(CreateSequence(tables.transaction_id, if_not_exists=True), quote.dialect),
-            _text(CreateSequence(tables.commit_sequence, if_not_exists=True), quote.dialect),
+            *(
+                _text(CreateSequence(sequence, if_not_exists=True), quote.dialect)
+                for sequence in tables.sequences
+            ),
         ]
         for table in tables.metadata.sorted_tables:
             created.append(_text(CreateTable(table, if_not_exists=True), quote.dialect))

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from sqlalchemy_temporal.errors import UnknownOptionError
 from sqlalchemy_temporal.model.period import Period
-from sqlalchemy_temporal.schema import system_tables
+from sqlalchemy_temporal.stored import system_rows
 
 Which = Literal["made", "valid"]
 """``"made"``: begun by a commit of the range; ``"valid"``: valid at some moment of it."""
@@ -74,7 +74,7 @@ class Criteria:
 
     def transactions(self, schema: str, period: Period) -> Select[Any]:
         """The ids of the transactions in ``period`` by which it must have been done."""
-        transaction = system_tables(schema).transaction.alias()
+        transaction = system_rows(schema, "transaction").alias()
         statement = select(transaction.c.id).where(*period.contains(transaction.c.id))
         if self.author is not None:
             statement = statement.where(transaction.c.author == self.author)

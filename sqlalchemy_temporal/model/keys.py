@@ -7,6 +7,7 @@ keys, so what counts is where each key came from over the whole transaction.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sqlalchemy import (
@@ -20,12 +21,13 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    type_coerce,
 )
 
 from sqlalchemy_temporal.model.line import Span
 from sqlalchemy_temporal.model.selectable import PENDING
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
-from sqlalchemy_temporal.schema import key_columns, options_of, system_tables
+from sqlalchemy_temporal.schema import key_columns, options_of, system_of
 
 Key = tuple[Any, ...]
 
@@ -54,14 +56,14 @@ def _last_arrival(
     connection: Connection, table: Table, key: Key, before: int | None
 ) -> tuple[int, Key] | None:
     """When a row last came to ``key`` from another, and from which."""
-    changes = _tables(table).pk_change
-    seq = _seq(table)
+    changes = _tables(connection, table).pk_change
+    seq = _seq(connection, table)
     arrivals = (
-        _changes(table)
+        _changes(connection, table)
         .with_only_columns(changes.c.tx_id, seq)
         .where(
             *(
-                _part(changes.c.new_key, column) == part
+                _part(connection, changes.c.new_key, column) == part
                 for column, part in zip(key_columns(table), key, strict=True)
             )
         )
@@ -79,13 +81,13 @@ def _last_arrival(
 
 def _origin(connection: Connection, table: Table, tx_id: int, key: Key) -> Key:
     """The key at the beginning of transaction ``tx_id`` of the row that ended at ``key``."""
-    changes = _tables(table).pk_change
+    changes = _tables(connection, table).pk_change
     columns = key_columns(table)
     statement = (
-        _changes(table)
+        _changes(connection, table)
         .with_only_columns(
-            *(_part(changes.c.old_key, column) for column in columns),
-            *(_part(changes.c.new_key, column) for column in columns),
+            *(_part(connection, changes.c.old_key, column) for column in columns),
+            *(_part(connection, changes.c.new_key, column) for column in columns),
         )
         .where(changes.c.tx_id == tx_id)
         .order_by(changes.c.id)
@@ -97,8 +99,8 @@ def _origin(connection: Connection, table: Table, tx_id: int, key: Key) -> Key:
     return origins.get(key, key)
 
 
-def _changes(table: Table) -> Select[Any]:
-    tables = _tables(table)
+def _changes(connection: Connection, table: Table) -> Select[Any]:
+    tables = _tables(connection, table)
     changes, transaction = tables.pk_change, tables.transaction
     return (
         select(changes)
@@ -112,19 +114,29 @@ def _changes(table: Table) -> Select[Any]:
     )
 
 
-def _seq(table: Table) -> ColumnElement[int]:
-    return func.coalesce(_tables(table).transaction.c.commit_seq, PENDING).label("seq")
+def _seq(connection: Connection, table: Table) -> ColumnElement[int]:
+    return func.coalesce(_tables(connection, table).transaction.c.commit_seq, PENDING).label("seq")
 
 
-def _tables(table: Table) -> Any:
+def _tables(connection: Connection, table: Table) -> Any:
     options = options_of(table)
-    return system_tables(options.schema if options else DEFAULT_SCHEMA)
+    return system_of(connection, options.schema if options else DEFAULT_SCHEMA)
 
 
-def _part(document: ColumnElement[Any], column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _part(
+    connection: Connection, document: ColumnElement[Any], column: ColumnElement[Any]
+) -> ColumnElement[Any]:
     """One column of a recorded key, as a value of the column's own type."""
+    if connection.dialect.name == "sqlite":
+        # Stored in JSON as it is in the column; a CAST would make a number of a date.
+        return type_coerce(func.json_extract(document, _path(str(column.name))), column.type)
     text = func.jsonb_extract_path_text(document, str(column.name))
     return cast(text, column.type)
+
+
+def _path(name: str) -> str:
+    """The place of a member in a JSON document; any name is one when written as a string."""
+    return f"$.{json.dumps(name, ensure_ascii=False)}"
 
 
 __all__ = ["Key", "spans_of"]

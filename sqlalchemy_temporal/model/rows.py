@@ -18,41 +18,14 @@ from sqlalchemy import (
     Table,
     Text,
     cast,
-    column,
     null,
     select,
     union_all,
 )
-from sqlalchemy.ext.compiler import compiles
 
-from sqlalchemy_temporal.errors import UnsupportedReadError
 from sqlalchemy_temporal.naming import END_COLUMN, OPERATION_COLUMN, TX_COLUMN
-from sqlalchemy_temporal.reading.rows import AsStored, quoted
-from sqlalchemy_temporal.schema import history_table
-
-
-class LiveRows(AsStored):
-    """A live table with its system column, read as it is, in a session of the past too.
-
-    The system column is not on the application's Table, where every INSERT that names
-    all columns would write it.
-    """
-
-    inherit_cache = True
-    # A name of its own hides it from mappers, which would take it for a table to write to.
-    __visit_name__ = "temporal_live_rows"
-
-
-@compiles(LiveRows)
-def _render(rows: LiveRows, compiler: Any, **kw: Any) -> str:
-    renamed = compiler.schema_translate_map
-    if renamed and rows.schema in renamed:
-        raise UnsupportedReadError(
-            f"schema_translate_map renames the schema of {rows.fullname!r}; its history is "
-            "named after the schema declared, so versions cannot be read through it"
-        )
-    rendered: str = compiler.visit_table(rows, **kw)
-    return rendered
+from sqlalchemy_temporal.schema import recorded_columns
+from sqlalchemy_temporal.stored import history_rows, live_rows, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +53,11 @@ def row_versions(table: Table) -> RowVersions:
     Excluded columns are NULL in every version, the current one too, so that two versions
     never differ by something that was not recorded.
     """
-    history = history_table(table)
-    kept = [each for each in table.c if each.key in history.c]
-    lost = [each for each in table.c if each.key not in history.c]
+    live, history = live_rows(table), history_rows(table)
+    recorded = {column.name for column in recorded_columns(table)}
+    kept = [each for each in table.c if each.name in recorded]
+    lost = [each for each in table.c if each.name not in recorded]
     missing = [cast(null(), each.type).label(quoted(each.name)) for each in lost]
-    live = LiveRows(
-        quoted(table.name),
-        *(column(quoted(each.name), each.type) for each in kept),
-        column(TX_COLUMN, BigInteger),
-        schema=table.schema,
-    )
     rows = union_all(
         select(
             *(live.c[each.name] for each in kept),
@@ -99,7 +67,7 @@ def row_versions(table: Table) -> RowVersions:
             cast(null(), Text).label(OPERATION_COLUMN),
         ),
         select(
-            *(history.c[each.key] for each in kept),
+            *(history.c[each.name] for each in kept),
             *missing,
             history.c[TX_COLUMN],
             history.c[END_COLUMN],
@@ -116,4 +84,4 @@ def row_versions(table: Table) -> RowVersions:
     )
 
 
-__all__ = ["LiveRows", "RowVersions", "row_versions"]
+__all__ = ["RowVersions", "row_versions"]

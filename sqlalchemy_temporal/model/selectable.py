@@ -49,8 +49,8 @@ from sqlalchemy_temporal.naming import (
 from sqlalchemy_temporal.schema import (
     is_versioned,
     options_of,
-    system_tables,
 )
+from sqlalchemy_temporal.stored import system_rows
 
 SEQ_ATTRIBUTE: Final = "temporal_commit_seq"
 END_SEQ_ATTRIBUTE: Final = "temporal_end_commit_seq"
@@ -204,7 +204,7 @@ def adapt(
 
 def _part(table: Table, schema: str) -> _Part:
     versions = row_versions(table)
-    transaction = system_tables(schema).transaction
+    transaction = system_rows(schema, "transaction")
     started, ended = transaction.alias(), transaction.alias()
     source = versions.rows.outerjoin(started, started.c.id == versions.tx).outerjoin(
         ended, ended.c.id == versions.end_tx

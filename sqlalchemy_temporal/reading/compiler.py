@@ -27,7 +27,6 @@ from sqlalchemy_temporal.reading.dialects import rules_for
 from sqlalchemy_temporal.reading.forms import render_rows
 from sqlalchemy_temporal.reading.grouping import dependent_columns
 from sqlalchemy_temporal.reading.option import AsOf, option_of
-from sqlalchemy_temporal.reading.rows import AsStored
 from sqlalchemy_temporal.schema import is_versioned
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class AsOfCompiler:
     def visit_table(self, table: Any, asfrom: bool = False, **kw: Any) -> str:
         """A table: a versioned one as its rows at the moment."""
         option = self.as_of
-        if option is None or isinstance(table, AsStored):
+        if option is None:
             return self._as_usual("visit_table", table, asfrom=asfrom, **kw)
         if not (asfrom or kw.get("ashint") or kw.get("within_tstring")):
             return ""

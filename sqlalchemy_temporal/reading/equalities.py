@@ -39,7 +39,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BooleanClauseList, Grouping
 from sqlalchemy.sql.selectable import Join
 
-from sqlalchemy_temporal.reading.rows import quoted
+from sqlalchemy_temporal.stored import quoted
 
 _Place: TypeAlias = tuple[FromClause, str]
 

@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import ClauseElement, quoted_name
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.errors import UnsupportedReadError, UnversionedTableError
 from sqlalchemy_temporal.reading.policy import Policy
-from sqlalchemy_temporal.schema import history_table, is_versioned, live_of, system_tables
+from sqlalchemy_temporal.schema import history_table, is_system_table, is_versioned, live_of
 
 _NAME: Final = r"""(?:[A-Za-z_]\w*|"[^"()]*")"""
 _HARMLESS: Final = re.compile(
@@ -69,9 +69,7 @@ def check_known(table: Table, moment: Moment) -> None:
 
 def _is_record(table: Table) -> bool:
     """Whether ``table`` is part of the record of all time: history, transactions, commits."""
-    if live_of(table) is not None:
-        return True
-    return table.schema is not None and system_tables(table.schema).metadata is table.metadata
+    return live_of(table) is not None or is_system_table(table)
 
 
 def check_text(text: str, policy: Policy) -> None:

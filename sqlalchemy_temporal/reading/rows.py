@@ -39,7 +39,6 @@ from sqlalchemy import (
     Select,
     SelectBase,
     Table,
-    TableClause,
     and_,
     case,
     cast,
@@ -51,12 +50,12 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.sql.elements import quoted_name
 
 from sqlalchemy_temporal.naming import END_COLUMN, TX_COLUMN
 from sqlalchemy_temporal.reading.dialects.rules import BIGGEST_ID, Rules
 from sqlalchemy_temporal.reading.option import Bounds
 from sqlalchemy_temporal.schema import history_table, recorded_columns
+from sqlalchemy_temporal.stored import HistoryRows, LiveRows, history_rows, live_rows, quoted
 
 
 class Form(Enum):
@@ -65,12 +64,6 @@ class Form(Enum):
     ROWS = "rows"
     KEY = "key"
     TABLE = "table"
-
-
-class AsStored(TableClause):
-    """A table of the database that is read as it is, with its system columns."""
-
-    inherit_cache = True
 
 
 def rows_as_of(
@@ -96,9 +89,8 @@ def rows_as_of(
     """
     recorded = {c.name for c in recorded_columns(table)}
     columns = [_output(c, recorded=c.name in recorded) for c in table.columns]
-    live = AsStored(quoted(table.name), schema=table.schema)
-    schema, name = rules.history_of(table)
-    history = AsStored(quoted(name), schema=schema)
+    live = live_rows(table)
+    history = history_rows(table)
     if history_table(table).fullname in bounds.closed:
         # The live table has no system column now; what it has now was never recorded.
         closed = select(*columns).select_from(history)
@@ -133,15 +125,10 @@ def not_visible(tx: ColumnElement[int], bounds: Bounds, rules: Rules) -> ColumnE
     return or_(tx > bounds.hi, rules.in_flight(tx, bounds.inflight))
 
 
-def quoted(name: str) -> str:
-    """``name`` with the quoting that was asked for where it was declared."""
-    return name if isinstance(name, quoted_name) else quoted_name(name, None)
-
-
 def _filter_outside(
     columns: Sequence[Label[Any] | ColumnElement[Any]],
-    live: AsStored,
-    history: AsStored,
+    live: LiveRows,
+    history: HistoryRows,
     bounds: Bounds,
     rules: Rules,
 ) -> Select[Any]:
@@ -181,4 +168,4 @@ def _id(name: str) -> ColumnElement[int]:
     return column(name, BigInteger)
 
 
-__all__ = ["AsStored", "Form", "not_visible", "quoted", "rows_as_of", "visible"]
+__all__ = ["Form", "not_visible", "rows_as_of", "visible"]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from sqlalchemy_temporal.errors import CommitError, UnknownRevisionError
-from sqlalchemy_temporal.schema import system_tables
+from sqlalchemy_temporal.schema import system_of
 
 _NAME = re.compile(r"[^\s~^:?*\[\\\x00-\x1f]+")
 
@@ -59,7 +59,7 @@ def create_tag(
         CommitError: the name is taken, or is not allowed.
     """
     check_name(name)
-    ref = system_tables(schema).ref
+    ref = system_of(connection, schema).ref
     values = {"name": name, "kind": "tag", "commit_uuid": commit, "author": author}
     try:
         with connection.begin_nested():
@@ -73,7 +73,7 @@ def create_tag(
 
 def list_tags(connection: Connection, schema: str) -> list[Ref]:
     """All tags, oldest commit first."""
-    tables = system_tables(schema)
+    tables = system_of(connection, schema)
     ref, transaction = tables.ref, tables.transaction
     statement = (
         select(ref)
@@ -93,7 +93,7 @@ def delete_tag(connection: Connection, schema: str, name: str) -> None:
     Raises:
         UnknownRevisionError: there is no such tag.
     """
-    ref = system_tables(schema).ref
+    ref = system_of(connection, schema).ref
     result = connection.execute(delete(ref).where(ref.c.name == name, ref.c.kind == "tag"))
     if result.rowcount == 0:
         raise UnknownRevisionError(f"there is no tag {name!r}")

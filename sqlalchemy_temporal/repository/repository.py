@@ -14,7 +14,7 @@ from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.errors import ConfigurationError, UnknownRevisionError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, qualified_name
 from sqlalchemy_temporal.repository import refs
-from sqlalchemy_temporal.schema import is_versioned, system_tables
+from sqlalchemy_temporal.schema import is_versioned, system_of
 
 
 class Repository:
@@ -59,9 +59,11 @@ class Repository:
             MomentError: ``when`` names no commit.
         """
         moment = resolve(self.connection, when, self.schema)
-        transaction = system_tables(self.schema).transaction
+        transaction = system_of(self.connection, self.schema).transaction
         row = self.connection.execute(
-            select_commits(self.schema).where(transaction.c.commit_seq == moment.seq)
+            select_commits(self.connection, self.schema).where(
+                transaction.c.commit_seq == moment.seq
+            )
         ).one_or_none()
         if row is None:
             raise UnknownRevisionError(f"the commit {moment.uuid} is no longer in the log")
@@ -80,8 +82,10 @@ class Repository:
         Raises:
             ConfigurationError: an entity is not versioned.
         """
-        transaction = system_tables(self.schema).transaction
-        statement = select_commits(self.schema).order_by(transaction.c.commit_seq.desc())
+        transaction = system_of(self.connection, self.schema).transaction
+        statement = select_commits(self.connection, self.schema).order_by(
+            transaction.c.commit_seq.desc()
+        )
         names = [name for entity in entities for name in _table_names(entity)]
         if names:
             statement = statement.where(or_(*(transaction.c.counts[n].is_not(None) for n in names)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Table
+from sqlalchemy import ColumnElement
 
 BIGGEST_ID = 2**63 - 1
 """The end of a version that has not ended: above every transaction id."""
@@ -16,9 +16,6 @@ class Rules(Protocol):
     @property
     def functions(self) -> frozenset[str]:
         """Names of functions that come with the database and read no tables."""
-
-    def history_of(self, table: Table) -> tuple[str | None, str]:
-        """The schema and the name that the history table of ``table`` has there."""
 
     def in_flight(self, tx: ColumnElement[int], ids: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether ``tx`` is one of ``ids``, a list in one parameter."""

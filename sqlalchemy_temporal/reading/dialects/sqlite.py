@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, column, func, select
+from sqlalchemy import ColumnElement, column, func, select
 
 from sqlalchemy_temporal.reading.functions import SQLITE
-from sqlalchemy_temporal.schema import history_table
 
 
 class SQLiteRules:
-    """Lists of ids as JSON, and history beside the live tables."""
+    """Lists of ids as JSON."""
 
     functions = SQLITE
-
-    def history_of(self, table: Table) -> tuple[str | None, str]:
-        """The name of the history table; a schema would be another database file."""
-        return None, history_table(table).name
 
     def in_flight(self, tx: ColumnElement[int], ids: ColumnElement[Any]) -> ColumnElement[bool]:
         """``tx IN`` the values of a JSON list."""
