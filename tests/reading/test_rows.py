@@ -100,13 +100,19 @@ def record(program: Sequence[Write]) -> Recorded:
 def store(connection: Connection, done: Recorded) -> None:
     """Put the rows into the tables as the triggers would."""
     history: Any = history_table(Row.__table__)  # type: ignore[arg-type]
-    name = history.name if connection.dialect.name == "sqlite" else history.fullname
+    on_sqlite = connection.dialect.name == "sqlite"
+    name = history.name if on_sqlite else history.fullname
     connection.execute(text("DELETE FROM rows"))
+    if on_sqlite:
+        connection.execute(text("DELETE FROM rows_history_current"))
     connection.execute(text(f"DELETE FROM {name}"))
     for key, (value, start) in done.live.items():
-        connection.execute(
-            text("INSERT INTO rows VALUES (:k, :v, :s)"), {"k": key, "v": value, "s": start}
-        )
+        row = {"k": key, "v": value, "s": start}
+        if on_sqlite:
+            connection.execute(text("INSERT INTO rows VALUES (:k, :v)"), row)
+            connection.execute(text("INSERT INTO rows_history_current VALUES (:k, :s)"), row)
+        else:
+            connection.execute(text("INSERT INTO rows VALUES (:k, :v, :s)"), row)
     for number, (key, value, start, end) in enumerate(done.history):
         connection.execute(
             text(
@@ -131,7 +137,8 @@ def check(session: Session, done: Recorded, plan: Plan) -> None:
 @pytest.fixture(scope="module")
 def engines(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Engine]]:
     history: Any = history_table(Row.__table__)  # type: ignore[arg-type]
-    columns = "id integer PRIMARY KEY, value integer, temporal_tx_id bigint"
+    columns = "id integer PRIMARY KEY, value integer"
+    current = "id integer PRIMARY KEY, temporal_tx_id bigint"
     past = (
         "id integer, value integer, temporal_id bigint, temporal_operation text, "
         "temporal_tx_id bigint, temporal_end_tx_id bigint"
@@ -141,10 +148,11 @@ def engines(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         sqlite = create_engine(f"sqlite:///{tmp_path_factory.mktemp('rows') / 'rows.db'}")
         with postgres.begin() as connection:
             connection.execute(text("CREATE SCHEMA temporal_versioning"))
-            connection.execute(text(f"CREATE TABLE rows ({columns})"))
+            connection.execute(text(f"CREATE TABLE rows ({columns}, temporal_tx_id bigint)"))
             connection.execute(text(f"CREATE TABLE {history.fullname} ({past})"))
         with sqlite.begin() as connection:
             connection.execute(text(f"CREATE TABLE rows ({columns})"))
+            connection.execute(text(f"CREATE TABLE rows_history_current ({current})"))
             connection.execute(text(f"CREATE TABLE {history.name} ({past})"))
         yield [postgres, sqlite]
         postgres.dispose()
