@@ -212,7 +212,7 @@ def _transaction(metadata: MetaData) -> Table:
     return Table(
         "transaction",
         metadata,
-        Column("id", BigInteger, primary_key=True, autoincrement=False),
+        Column("id", _Number, primary_key=True, autoincrement=False),
         Column("commit_seq", BigInteger, nullable=False),
         Column("started_at", _Time, nullable=False),
         Column("committed_at", _Time, nullable=False),
@@ -233,7 +233,7 @@ def _commit(metadata: MetaData) -> Table:
     return Table(
         "commit",
         metadata,
-        Column("seq", BigInteger, primary_key=True, autoincrement=False),
+        Column("seq", _Number, primary_key=True, autoincrement=False),
         Column("tx_id", BigInteger, nullable=False, unique=True),
         Column("uuid", Uuid, nullable=False, unique=True),
         Column("parent_uuid", Uuid),
@@ -259,7 +259,7 @@ def _commit_root(metadata: MetaData) -> Table:
     return Table(
         "commit_root",
         metadata,
-        Column("seq", BigInteger, primary_key=True, autoincrement=False),
+        Column("seq", _Number, primary_key=True, autoincrement=False),
         Column("table_id", Integer, primary_key=True, autoincrement=False),
         Column("leaves", BigInteger, nullable=False),
         Column("root", LargeBinary, nullable=False),
@@ -283,7 +283,7 @@ def _leaf_override(metadata: MetaData) -> Table:
     return Table(
         "leaf_override",
         metadata,
-        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("id", _Number, Identity(always=True), primary_key=True),
         Column("table_id", Integer, nullable=False),
         Column("tx_id", BigInteger, nullable=False),
         Column("kind", Text, nullable=False),
