@@ -54,6 +54,7 @@ from sqlalchemy_temporal.model.versions import versions_of
 from sqlalchemy_temporal.reading.as_of import as_of
 from sqlalchemy_temporal.repository import Ref, Repository
 from sqlalchemy_temporal.session import AsyncTemporalSession, TemporalSession
+from sqlalchemy_temporal.tables.purge import PurgeResult, purge_history
 
 __all__ = [
     "AsyncTemporalSession",
@@ -75,6 +76,7 @@ __all__ = [
     "NaiveDatetimeError",
     "NotInstalledError",
     "PrivilegeError",
+    "PurgeResult",
     "PurgedHistoryError",
     "ReadOnlyPastError",
     "Ref",
@@ -105,6 +107,7 @@ __all__ = [
     "describe",
     "history_of",
     "install",
+    "purge_history",
     "reset_actor",
     "resolve",
     "seal",

@@ -1,0 +1,1 @@
+"""Versioning any table by name: no models needed."""

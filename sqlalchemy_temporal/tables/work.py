@@ -1,0 +1,127 @@
+"""Where maintenance of history runs: in transactions of its own, or in the caller's.
+
+Given an Engine, long work is cut into steps, each committed by itself. Given a Connection
+or a Session, all of it belongs to the caller's transaction, which commits or rolls it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, scoped_session
+
+from sqlalchemy_temporal.capture.install import in_one_transaction
+from sqlalchemy_temporal.clock.describe import Description, current_actor, write_description
+from sqlalchemy_temporal.ddl import keys
+from sqlalchemy_temporal.errors import PrivilegeError
+
+Bind = Engine | Connection | Session | scoped_session[Any]
+"""What maintenance works on; see the module."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A connection to work on, and whether steps may be committed by themselves.
+
+    Attributes:
+        connection: where to work.
+        own: whether the transactions are ours.
+        session: the session it belongs to, when one was given.
+    """
+
+    connection: Connection
+    own: bool
+    session: Session | None = None
+
+    @contextmanager
+    def step(self) -> Iterator[Connection]:
+        """A transaction of its own where that may be; else a part of the caller's."""
+        if self.own:
+            with self.connection.begin():
+                yield self.connection
+        else:
+            with in_one_transaction(self.connection):
+                yield self.connection
+
+    def describe(self, author: str | None, reason: str | None) -> None:
+        """Say who does it and why, in the current transaction.
+
+        In a transaction of the caller's, what it said stands unless something is given.
+        """
+        said = Description.checked(author, reason, None)
+        if self.own:
+            write_description(self.connection, current_actor().updated(said))
+        elif said:
+            described = getattr(self.session, "describe", None)
+            if described is None:
+                write_description(self.connection, current_actor().updated(said))
+            else:
+                described(author=author, message=reason)
+
+
+@contextmanager
+def working(bind: Bind) -> Iterator[Work]:
+    """A place to work on for ``bind``; the server's refusals for lack of rights explained.
+
+    Raises:
+        PrivilegeError: the role may not change the library's tables.
+    """
+    with _privileges_explained():
+        if isinstance(bind, Engine):
+            engine = bind
+            if engine.dialect.name == "postgresql":
+                engine = engine.execution_options(isolation_level="READ COMMITTED")
+            with engine.connect() as connection:
+                yield Work(connection, own=True)
+        elif isinstance(bind, Connection):
+            yield Work(bind, own=False)
+        else:
+            session = bind() if isinstance(bind, scoped_session) else bind
+            session.flush()
+            yield Work(session.connection(), own=False, session=session)
+
+
+def record(
+    connection: Connection,
+    schema: str,
+    operation: str,
+    counts: Mapping[str, Mapping[str, int]],
+) -> None:
+    """Make the current transaction a commit, though it may change no live row.
+
+    Parameters:
+        connection: a connection in a transaction.
+        schema: the schema of the library's own tables.
+        operation: what the commit is called, e.g. ``"PURGE"``.
+        counts: by table (``schema.table``), numbers by what they count.
+    """
+    quoted = connection.dialect.identifier_preparer.quote(schema)
+    connection.execute(
+        text("SELECT set_config('temporal.operation', :operation, true)"),
+        {"operation": operation},
+    )
+    note = text(f"SELECT {quoted}.note_change(:changed, :counted, :number)")
+    for changed, numbers in counts.items():
+        for counted, number in numbers.items():
+            connection.execute(note, {"changed": changed, "counted": counted, "number": number})
+
+
+@contextmanager
+def _privileges_explained() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if keys.sqlstate(error) != keys.STATE_INSUFFICIENT_PRIVILEGE:
+            raise
+        raise PrivilegeError(
+            f"history was not changed: {error.orig}. It belongs to the role that set up "
+            "versioning; run this as that role"
+        ) from error
+
+
+__all__ = ["Bind", "Work", "record", "working"]
