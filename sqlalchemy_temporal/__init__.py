@@ -13,6 +13,7 @@ from sqlalchemy_temporal.clock.moment import Moment, Unknown
 from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.clock.seal import seal
 from sqlalchemy_temporal.errors import (
+    AmbiguousRevisionError,
     BarrierTimeoutError,
     BeforeVersioningError,
     CaptureError,
@@ -52,11 +53,12 @@ from sqlalchemy_temporal.model.trace import AttributeChange, attribute_history, 
 from sqlalchemy_temporal.model.version import Version
 from sqlalchemy_temporal.model.versions import versions_of
 from sqlalchemy_temporal.reading.as_of import as_of
-from sqlalchemy_temporal.repository import Ref, Repository
+from sqlalchemy_temporal.repository import CommitDetails, Ref, RefMove, Repository
 from sqlalchemy_temporal.session import AsyncTemporalSession, TemporalSession
 from sqlalchemy_temporal.tables.purge import PurgeResult, purge_history
 
 __all__ = [
+    "AmbiguousRevisionError",
     "AsyncTemporalSession",
     "AttributeChange",
     "BarrierTimeoutError",
@@ -64,6 +66,7 @@ __all__ = [
     "CaptureError",
     "Change",
     "Commit",
+    "CommitDetails",
     "CommitError",
     "ConfigurationError",
     "DetachedObjectError",
@@ -80,6 +83,7 @@ __all__ = [
     "PurgedHistoryError",
     "ReadOnlyPastError",
     "Ref",
+    "RefMove",
     "Repository",
     "SchemaDriftError",
     "ServerUnavailable",

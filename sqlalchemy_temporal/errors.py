@@ -20,6 +20,7 @@
     │   │   ├── VersioningGapError    a time in which versioning was disabled
     │   │   └── PurgedHistoryError    a time whose history was purged
     │   ├── UnknownRevisionError      no such commit, tag, branch or expression
+    │   ├── AmbiguousRevisionError    a name of two things, or digits of two commits
     │   ├── SnapshotTooOldError       the transaction's snapshot cannot see the moment
     │   └── BarrierTimeoutError       a commit in flight did not end in time
     ├── ReadOnlyPastError             a write while reading the past
@@ -38,6 +39,7 @@ from __future__ import annotations
 from sqlalchemy.orm.exc import DetachedInstanceError
 
 __all__ = [
+    "AmbiguousRevisionError",
     "BarrierTimeoutError",
     "BeforeVersioningError",
     "CaptureError",
@@ -140,6 +142,10 @@ class PurgedHistoryError(UnrecordedMomentError):
 
 class UnknownRevisionError(MomentError):
     """No commit, tag or branch has this name."""
+
+
+class AmbiguousRevisionError(MomentError):
+    """A name belongs to a tag and a branch, or an abbreviation to several commits."""
 
 
 class SnapshotTooOldError(MomentError):

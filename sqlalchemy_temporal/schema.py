@@ -33,6 +33,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    or_,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -82,6 +83,7 @@ class SystemTables:
     commit_root: Table
     leaf_override: Table
     ref: Table
+    ref_log: Table
     pk_change: Table
     pending: Table
 
@@ -176,6 +178,7 @@ def _described(schema: str, metadata: MetaData, pending: Table) -> SystemTables:
         commit_root=_commit_root(metadata),
         leaf_override=_leaf_override(metadata),
         ref=_ref(metadata),
+        ref_log=_ref_log(metadata),
         pk_change=_pk_change(metadata),
         pending=pending,
     )
@@ -209,7 +212,7 @@ def _versioned_tables(metadata: MetaData) -> Table:
 
 
 def _transaction(metadata: MetaData) -> Table:
-    return Table(
+    table = Table(
         "transaction",
         metadata,
         Column("id", _Number, primary_key=True, autoincrement=False),
@@ -227,6 +230,15 @@ def _transaction(metadata: MetaData) -> Table:
         Column("merge_parent_uuid", Uuid),
         comment="One row per database transaction that changed versioned tables.",
     )
+    # Only where the graph does not simply go on: it costs ordinary commits nothing.
+    branches_off = or_(table.c.parent_uuid.is_not(None), table.c.merge_parent_uuid.is_not(None))
+    Index(
+        "transaction_branches_off",
+        table.c.commit_seq,
+        postgresql_where=branches_off,
+        sqlite_where=branches_off,
+    )
+    return table
 
 
 def _commit(metadata: MetaData) -> Table:
@@ -246,6 +258,7 @@ def _commit(metadata: MetaData) -> Table:
         Column("marks", LargeBinary),
         Column("deleted_at", _Time),
         Column("deleted_by", Text),
+        Column("deletion_reason", Text),
         comment="Sealed transactions: nodes of the commit graph, in their exact order.",
     )
 
@@ -297,15 +310,35 @@ def _leaf_override(metadata: MetaData) -> Table:
 
 
 def _ref(metadata: MetaData) -> Table:
-    return Table(
+    table = Table(
         "ref",
         metadata,
+        Column("kind", Text, primary_key=True),
         Column("name", Text, primary_key=True),
-        Column("kind", Text, nullable=False),
-        Column("commit_uuid", Uuid, nullable=False),
+        Column("commit_uuid", Uuid),
         Column("author", Text),
         Column("created_at", _Time, nullable=False, server_default=func.current_timestamp()),
-        comment="Tags and branches.",
+        comment="Tags and branches; the current branch has no commit of its own: it is at HEAD.",
+    )
+    current = table.c.commit_uuid.is_(None)
+    Index("ref_current", table.c.kind, unique=True, postgresql_where=current, sqlite_where=current)
+    return table
+
+
+def _ref_log(metadata: MetaData) -> Table:
+    return Table(
+        "ref_log",
+        metadata,
+        Column("id", _Number, Identity(always=True), primary_key=True),
+        Column("at", _Time, nullable=False, server_default=func.current_timestamp()),
+        Column("kind", Text, nullable=False),
+        Column("name", Text, nullable=False),
+        Column("action", Text, nullable=False),
+        Column("old_uuid", Uuid),
+        Column("new_uuid", Uuid),
+        Column("author", Text),
+        Column("database_user", Text),
+        comment="What happened to tags, branches and HEAD, in order.",
     )
 
 

@@ -18,6 +18,7 @@ from sqlalchemy_temporal.clock.moment import Moment, Unknown
 from sqlalchemy_temporal.clock.seal import ENOUGH, seal_apart
 from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.errors import (
+    AmbiguousRevisionError,
     BarrierTimeoutError,
     BeforeVersioningError,
     FutureMomentError,
@@ -33,7 +34,10 @@ from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, INFO_KEY
 
 When = datetime | timedelta | Moment | Commit | UUID | str
 """What names a point in time: an aware datetime, a timedelta (that long ago), a commit or
-its uuid, a tag or branch, ``"HEAD"``, ``"HEAD~2"``, or a moment resolved before."""
+its uuid, a moment resolved before, or a revision as text. That is ``HEAD``, a tag or a branch
+(``tags/v1`` and ``heads/v1`` where both have the name), the first digits of a commit's uuid or
+hash (four or more, as many as it takes), or a time; followed by any number of ``~n`` (n times
+the first parent) and ``^n`` (the n-th parent; ``^2`` is what was merged): ``spring^2~3``."""
 
 _PROBLEMS: Final[dict[str, type[MomentError]]] = {
     keys.STATE_FUTURE: FutureMomentError,
@@ -41,9 +45,9 @@ _PROBLEMS: Final[dict[str, type[MomentError]]] = {
     keys.STATE_UNKNOWN: UnknownRevisionError,
     keys.STATE_SNAPSHOT: SnapshotTooOldError,
     keys.STATE_BARRIER: BarrierTimeoutError,
+    keys.STATE_AMBIGUOUS: AmbiguousRevisionError,
 }
-_SUFFIX = re.compile(r"(?P<base>.+?)(?P<steps>(?:~\d*|\^)*)")
-_STEP = re.compile(r"~(\d*)|\^")
+_SUFFIX = re.compile(r"(?P<base>.+?)(?P<steps>(?:~\d*|\^\d*)*)", re.ASCII)
 _BOUNDS: Final = ("since", "until")
 
 
@@ -51,7 +55,7 @@ _BOUNDS: Final = ("since", "until")
 class _Question:
     kind: str
     asked: str
-    back: int = 0
+    steps: str = ""
 
 
 def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) -> Moment:
@@ -72,6 +76,7 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
         FutureMomentError: a time the server's clock has not reached.
         BeforeVersioningError: a time before the first commit.
         UnknownRevisionError: no such commit, tag or branch.
+        AmbiguousRevisionError: a name of a tag and a branch, or the digits of several commits.
         SnapshotTooOldError: the transaction's fixed snapshot may not see the moment.
         BarrierTimeoutError: a transaction just committing did not end in time.
         NotInstalledError: the database has no versioning.
@@ -88,8 +93,8 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
     quoted = connection.dialect.identifier_preparer.quote(schema)
     with _privileges_explained(quoted):
         row = connection.execute(
-            text(f"SELECT * FROM {quoted}.resolve(:kind, :asked, :back)"),  # noqa: S608 - quoted
-            {"kind": question.kind, "asked": question.asked, "back": question.back},
+            text(f"SELECT * FROM {quoted}.resolve(:kind, :asked, :steps)"),  # noqa: S608 - quoted
+            {"kind": question.kind, "asked": question.asked, "steps": question.steps},
         ).one()
     if row.problem is not None:
         advice = f" ({row.hint})" if row.hint else ""
@@ -166,19 +171,21 @@ def _revision(when: str) -> _Question:
     match = _SUFFIX.fullmatch(when.strip())
     if match is None:
         raise UnknownRevisionError(f"{when!r} is not a revision: it is empty")
-    base, back = match["base"], 0
-    for step in _STEP.finditer(match["steps"]):
-        back += int(step[1]) if step[1] else 1
+    base, steps = match["base"], match["steps"]
+    if ".." in base:
+        raise UnknownRevisionError(
+            f"{when!r} is a range of commits, not one of them; ranges are for log() and diff()"
+        )
     if base == "HEAD":
-        return _Question("head", "", back)
+        return _Question("head", "", steps)
     try:
-        return _Question("commit", str(UUID(base)), back)
+        return _Question("commit", str(UUID(base)), steps)
     except ValueError:
         pass  # not a uuid; it may be a time or a name
     try:
-        return _Question("time", _instant(datetime.fromisoformat(base)), back)
+        return _Question("time", _instant(datetime.fromisoformat(base)), steps)
     except ValueError:
-        return _Question("ref", base, back)
+        return _Question("ref", base, steps)
 
 
 def _require_system(connection: Connection, schema: str) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy.sql.compiler import DDLCompiler
 from sqlalchemy_temporal.ddl.postgresql import system, views
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.ddl.postgresql.table import TEMPLATE, TRUNCATE_TRIGGER, TableSql
+from sqlalchemy_temporal.ddl.refs import first_branch
 from sqlalchemy_temporal.ddl.spec import TableSpec
 from sqlalchemy_temporal.errors import UnsupportedDatabaseError
 from sqlalchemy_temporal.naming import view_schema
@@ -83,6 +84,7 @@ class CreateSystem(SchemaElement):
         return (
             *created,
             *system.statements(self.schema, quote),
+            first_branch(f"{name}.{quote.name(tables.ref.name)}"),
             f"COMMENT ON SCHEMA {name} IS {quote.literal(self.comment(quote))}",
         )
 

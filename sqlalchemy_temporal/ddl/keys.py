@@ -31,8 +31,12 @@ STATE_SNAPSHOT: Final = "TV004"
 STATE_BARRIER: Final = "TV005"
 STATE_GAP: Final = "TV006"
 STATE_PURGED: Final = "TV007"
+STATE_AMBIGUOUS: Final = "TV008"
 STATE_DRIFT: Final = "TV010"
 """A table was changed without its history."""
+
+SHORTEST: Final = 4
+"""Digits that an abbreviated uuid or hash must have at least."""
 
 
 def sqlstate(error: DBAPIError) -> str | None:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Table, inspect, or_
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session, scoped_session
 
 from sqlalchemy_temporal.clock.commit import Commit
-from sqlalchemy_temporal.clock.commits import commit_from, select_commits
+from sqlalchemy_temporal.clock.commits import commit_from, select_nodes
 from sqlalchemy_temporal.clock.resolve import When, resolve
-from sqlalchemy_temporal.errors import ConfigurationError, UnknownRevisionError
-from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, qualified_name
+from sqlalchemy_temporal.errors import BeforeVersioningError, UnknownRevisionError
+from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.repository import refs
-from sqlalchemy_temporal.schema import is_versioned, system_of
+from sqlalchemy_temporal.repository.blame import blame_row
+from sqlalchemy_temporal.repository.catalog import Entity, load_tables
+from sqlalchemy_temporal.repository.deletion import delete_commit, undelete_commit
+from sqlalchemy_temporal.repository.details import CommitDetails, read_details
+from sqlalchemy_temporal.repository.log import LogFilter, read_log
+from sqlalchemy_temporal.repository.revisions import Relation, relate
+from sqlalchemy_temporal.schema import SystemTables, system_of
 
 
 class Repository:
@@ -44,8 +52,15 @@ class Repository:
         return self._bind if isinstance(self._bind, Connection) else self._bind.connection()
 
     @property
+    def tables(self) -> SystemTables:
+        """The library's own tables."""
+        return system_of(self.connection, self.schema)
+
+    # --------------------------------------------------------------------------- commits
+
+    @property
     def head(self) -> Commit:
-        """The newest commit.
+        """The newest commit: what the live tables hold.
 
         Raises:
             BeforeVersioningError: nothing was recorded yet.
@@ -59,40 +74,178 @@ class Repository:
             MomentError: ``when`` names no commit.
         """
         moment = resolve(self.connection, when, self.schema)
-        transaction = system_of(self.connection, self.schema).transaction
-        row = self.connection.execute(
-            select_commits(self.connection, self.schema).where(
-                transaction.c.commit_seq == moment.seq
-            )
-        ).one_or_none()
+        statement, nodes = select_nodes(self.connection, self.schema)
+        row = self.connection.execute(statement.where(nodes.c.uuid == moment.uuid)).one_or_none()
         if row is None:
             raise UnknownRevisionError(f"the commit {moment.uuid} is no longer in the log")
-        return replace(commit_from(row), effective_at=moment.effective_at)
+        return commit_from(row)
 
     def log(
-        self, *entities: type[Any] | Table, limit: int | None = None, author: str | None = None
+        self,
+        *entities: Entity,
+        revisions: When | None = None,
+        author: str | None = None,
+        message: str | re.Pattern[str] | None = None,
+        context: Mapping[str, Any] | None = None,
+        operation: str | None = None,
+        since: datetime | timedelta | When | None = None,
+        until: datetime | timedelta | When | None = None,
+        key: Any = None,
+        before: When | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        first_parent: bool = False,
+        include_deleted: bool = False,
     ) -> list[Commit]:
-        """The commits, newest first.
+        """The commits, newest first and each one before its parents.
+
+        Without ``revisions`` these are all commits there are, whatever branch they are on.
 
         Parameters:
-            entities: models or tables; only commits that changed one of them.
-            limit: at most so many.
+            entities: models, tables or names of tables; only commits that changed one.
+            revisions: only the commits that led to this one, e.g. ``"HEAD"`` or
+                ``"spring"``; or a range: ``"main..spring"`` for what spring has and main
+                has not, ``"main...spring"`` for what only one of them has.
             author: only those of this author.
+            message: only those whose message holds this text, whatever its case; or that
+                matches a compiled regular expression, which the database interprets.
+            context: only those whose context has these values under these names.
+            operation: only those of this kind, e.g. ``"MERGE"``.
+            since: only those of this time (or this long ago) or later; or this commit and
+                those that came after it.
+            until: the same for the end, which is included.
+            key: only those that wrote the row with this key, of the one entity given.
+            before: only those older than this commit; the last one of a page gives the
+                next page.
+            limit: at most so many.
+            offset: leave out so many.
+            first_parent: of merges follow only the first parent, from HEAD if no
+                ``revisions`` are given.
+            include_deleted: also commits deleted from the log.
 
         Raises:
-            ConfigurationError: an entity is not versioned.
+            ConfigurationError: an entity is not versioned, or ``key`` is not one of its.
+            MomentError: a commit or time that was given cannot be resolved.
+            UnknownOptionError: a negative limit or offset.
         """
-        transaction = system_of(self.connection, self.schema).transaction
-        statement = select_commits(self.connection, self.schema).order_by(
-            transaction.c.commit_seq.desc()
+        wanted = LogFilter(
+            entities=entities,
+            revisions=revisions,
+            author=author,
+            message=message,
+            context=context or {},
+            operation=operation,
+            since=since,
+            until=until,
+            key=key,
+            before=before,
+            limit=limit,
+            offset=offset,
+            first_parent=first_parent,
+            include_deleted=include_deleted,
         )
-        names = [name for entity in entities for name in _table_names(entity)]
-        if names:
-            statement = statement.where(or_(*(transaction.c.counts[n].is_not(None) for n in names)))
-        if author is not None:
-            statement = statement.where(transaction.c.author == author)
-        rows = self.connection.execute(statement.limit(limit))
-        return [commit_from(row) for row in rows]
+        return read_log(self.connection, self.tables, wanted)
+
+    def show(self, when: When = "HEAD") -> CommitDetails:
+        """A commit with its parents, children, tags and branches.
+
+        Raises:
+            MomentError: ``when`` names no commit.
+        """
+        commit = self.get(when)
+        named = (*self.tags(), *self.branches())
+        return read_details(self.connection, self.tables, commit, named)
+
+    def delete(self, when: When, *, author: str | None = None, reason: str | None = None) -> Commit:
+        """Delete a commit from the log. Data, history and the chain stay as they are.
+
+        Parameters:
+            when: the commit.
+            author: who deletes it; the current actor by default.
+            reason: why.
+
+        Raises:
+            MomentError: ``when`` names no commit.
+            CommitError: it is deleted already, or cannot be sealed just now.
+        """
+        delete_commit(self.connection, self.tables, when, author, reason)
+        return self.get(when)
+
+    def undelete(self, when: When) -> Commit:
+        """Show a commit in the log again.
+
+        Raises:
+            MomentError: ``when`` names no commit.
+            CommitError: it is not deleted.
+        """
+        undelete_commit(self.connection, self.tables, when)
+        return self.get(when)
+
+    def blame(self, entity: Entity, key: Any, *, at: When = "HEAD") -> dict[str, Commit]:
+        """The commit that last set each recorded column of a row, along the graph.
+
+        A switch of branches or a merge that only brings a value from elsewhere did not set
+        it; the commit that did is found on the branch it comes from.
+
+        Parameters:
+            entity: a model, a table or the name of one.
+            key: the row's key: a value, a tuple, or a mapping by column.
+            at: as of when.
+
+        Returns:
+            Commits by column; nothing when there is no such row.
+
+        Raises:
+            ConfigurationError: the entity is not versioned, or ``key`` is not one of its.
+            MomentError: ``at`` names no commit.
+        """
+        moment = resolve(self.connection, at, self.schema)
+        found: dict[str, Commit] = {}
+        for table in load_tables(self.connection, self.schema, [entity], disabled=True):
+            found = blame_row(self.connection, self.tables, table, key, moment) | found
+        return found
+
+    # ----------------------------------------------------------------------------- graph
+
+    def merge_base(self, left: When, right: When) -> Commit | None:
+        """The best common ancestor of two commits; None when they have none in common.
+
+        Where lines were merged crosswise there are several, see :meth:`merge_bases`; this
+        is the newest of them.
+
+        Raises:
+            MomentError: one of them names no commit.
+        """
+        bases = self.merge_bases(left, right)
+        return bases[0] if bases else None
+
+    def merge_bases(self, left: When, right: When) -> list[Commit]:
+        """All best common ancestors of two commits, newest first.
+
+        Best are those that are no ancestors of another one.
+
+        Raises:
+            MomentError: one of them names no commit.
+        """
+        related = self._relate(left, right)
+        if not related.bases:
+            return []
+        statement, nodes = select_nodes(self.connection, self.schema)
+        statement = statement.where(nodes.c.seq.in_(related.bases)).order_by(nodes.c.seq.desc())
+        return [commit_from(row) for row in self.connection.execute(statement)]
+
+    def is_ancestor(self, ancestor: When, of: When) -> bool:
+        """Whether one commit is an ancestor of another, or the same.
+
+        Raises:
+            MomentError: one of them names no commit.
+        """
+        return self._relate(ancestor, of).left_is_ancestor
+
+    def _relate(self, left: When, right: When) -> Relation:
+        return relate(self.connection, self.tables, left, right)
+
+    # -------------------------------------------------------------------- tags, branches
 
     def tag(self, name: str, at: When = "HEAD", *, author: str | None = None) -> refs.Ref:
         """Give a commit a name that stays with it.
@@ -101,30 +254,70 @@ class Repository:
             CommitError: the name is taken or not allowed.
             MomentError: ``at`` names no commit.
         """
-        refs.check_name(name)
-        commit = resolve(self.connection, at, self.schema).uuid
-        return refs.create_tag(self.connection, self.schema, name, commit, author)
+        return self._create(refs.TAG, name, at, author)
 
     def tags(self) -> list[refs.Ref]:
         """All tags, oldest commit first."""
-        return refs.list_tags(self.connection, self.schema)
+        return refs.listed(self.connection, self.tables, refs.TAG, None)
 
-    def delete_tag(self, name: str) -> None:
+    def delete_tag(self, name: str, *, author: str | None = None) -> None:
         """Take a tag away; the commit stays.
 
         Raises:
             UnknownRevisionError: there is no such tag.
         """
-        refs.delete_tag(self.connection, self.schema, name)
+        refs.remove(self.connection, self.tables, refs.TAG, name, author)
 
+    def branch(self, name: str, at: When = "HEAD", *, author: str | None = None) -> refs.Ref:
+        """Make a branch at a commit, without switching to it.
 
-def _table_names(entity: type[Any] | Table) -> list[str]:
-    tables = [entity] if isinstance(entity, Table) else inspect(entity).tables
-    names = [
-        qualified_name(table.schema, table.name)
-        for table in tables
-        if isinstance(table, Table) and is_versioned(table)
-    ]
-    if not names:
-        raise ConfigurationError(f"{entity!r} is not versioned, so no commit changes it")
-    return names
+        Raises:
+            CommitError: the name is taken or not allowed.
+            MomentError: ``at`` names no commit.
+        """
+        return self._create(refs.BRANCH, name, at, author)
+
+    def branches(self) -> list[refs.Ref]:
+        """All branches by name, each with the commit it is at."""
+        try:
+            head = resolve(self.connection, "HEAD", self.schema).uuid
+        except BeforeVersioningError:
+            head = None
+        return refs.listed(self.connection, self.tables, refs.BRANCH, head)
+
+    @property
+    def current_branch(self) -> str | None:
+        """The branch that new commits go to; None when HEAD is detached."""
+        return refs.current(self.connection, self.tables)
+
+    def rename_branch(self, name: str, new_name: str, *, author: str | None = None) -> None:
+        """Give a branch another name.
+
+        Raises:
+            UnknownRevisionError: there is no such branch.
+            CommitError: the new name is taken or not allowed.
+        """
+        refs.rename(self.connection, self.tables, refs.BRANCH, name, new_name, author=author)
+
+    def delete_branch(self, name: str, *, author: str | None = None) -> None:
+        """Take a branch away; its commits stay, and can be reached by their uuids.
+
+        Raises:
+            UnknownRevisionError: there is no such branch.
+            CommitError: it is the current one.
+        """
+        refs.remove(self.connection, self.tables, refs.BRANCH, name, author)
+
+    def ref_log(self, name: str | None = None, *, limit: int | None = None) -> list[refs.RefMove]:
+        """What happened to tags, branches and HEAD, and who did it; newest first.
+
+        Parameters:
+            name: only what happened to this tag or branch, or to ``"HEAD"``.
+            limit: at most so many.
+        """
+        return refs.moves(self.connection, self.tables, name, limit)
+
+    def _create(self, kind: refs.Kind, name: str, at: When, author: str | None) -> refs.Ref:
+        refs.check_name(name, kind)
+        commit = resolve(self.connection, at, self.schema).uuid
+        return refs.create(self.connection, self.tables, kind, name, commit, author=author)

@@ -1,6 +1,6 @@
 """The functions that resolve a time or a name to a moment.
 
-``moment_at``, ``moment_of``, ``head``, ``ancestor``
+``moment_at``, ``moment_of``, ``head``
     Resolve a time or a commit; they raise when there is none.
 ``unknown``
     The tables of which nothing is recorded at a moment, and why: their versioning began
@@ -9,6 +9,7 @@
     The same for every kind of question, telling of a problem instead of raising it, and
     how many commits wait to be sealed.
 
+Names and the steps after them (``spring~3^2``) are in :mod:`ddl.postgresql.revisions`.
 None of them writes: commits that are not sealed yet are computed from the transactions,
 with the same result.
 """
@@ -16,6 +17,7 @@ with the same result.
 from __future__ import annotations
 
 from sqlalchemy_temporal.ddl import keys
+from sqlalchemy_temporal.ddl.postgresql import revisions
 from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER
 
 
@@ -25,7 +27,7 @@ def statements(s: str) -> tuple[str, ...]:
         _moment_at(s),
         _moment_of(s),
         _head(s),
-        _ancestor(s),
+        *revisions.statements(s),
         _known_at(s),
         _unknown(s),
         _resolve(s),
@@ -137,27 +139,6 @@ BEGIN
 END $body$"""
 
 
-def _ancestor(s: str) -> str:
-    return f"""
-CREATE OR REPLACE FUNCTION {s}.ancestor(start {s}.commit, back integer) RETURNS {s}.commit
-{HEADER}
-DECLARE
-  node {s}.commit := start;
-  steps integer := back;
-BEGIN
-  WHILE steps > 0 LOOP
-    IF node.parent_uuid IS NULL THEN
-      RAISE EXCEPTION USING ERRCODE = '{keys.STATE_BEFORE}',
-        MESSAGE = back::text || ' commits before ' || start.uuid::text
-          || ' is before the first commit';
-    END IF;
-    node := {s}.moment_of(node.parent_uuid);
-    steps := steps - 1;
-  END LOOP;
-  RETURN node;
-END $body$"""
-
-
 def _known_at(s: str) -> str:
     return f"""
 CREATE OR REPLACE FUNCTION {s}.known_at(tx bigint, noted timestamptz) RETURNS timestamptz
@@ -207,11 +188,12 @@ def _resolve(s: str) -> str:
         keys.STATE_UNKNOWN,
         keys.STATE_SNAPSHOT,
         keys.STATE_BARRIER,
+        keys.STATE_AMBIGUOUS,
     )
     caught = " OR ".join(f"SQLSTATE '{state}'" for state in states)
     return f"""
 CREATE OR REPLACE FUNCTION {s}.resolve(
-  kind text, asked text, back integer,
+  kind text, asked text, steps text,
   OUT problem text, OUT message text, OUT hint text,
   OUT seq bigint, OUT uuid uuid, OUT effective_at timestamptz,
   OUT hi bigint, OUT lo bigint, OUT inflight bigint[], OUT unsealed bigint,
@@ -228,19 +210,14 @@ BEGIN
       WHEN 'commit' THEN
         node := {s}.moment_of(asked::uuid);
       WHEN 'ref' THEN
-        SELECT r.commit_uuid INTO uuid FROM {s}.ref r WHERE r.name = asked;
-        IF uuid IS NULL THEN
-          RAISE EXCEPTION USING ERRCODE = '{keys.STATE_UNKNOWN}',
-            MESSAGE = 'no tag, branch or commit is called ' || quote_literal(asked);
-        END IF;
-        node := {s}.moment_of(uuid);
+        node := {s}.moment_named(asked);
       WHEN 'time' THEN
         node := {s}.moment_at(asked::timestamptz);
       WHEN 'ago' THEN
         node := {s}.moment_at(clock_timestamp() - asked::interval);
     END CASE;
-    IF back > 0 THEN
-      node := {s}.ancestor(node, back);
+    IF steps <> '' THEN
+      node := {s}.walk(node, steps);
     END IF;
   EXCEPTION WHEN {caught} THEN
     problem := SQLSTATE;

@@ -119,6 +119,7 @@ BEGIN
   END IF;
   node := last;
   node.hash := NULL; node.marks := NULL; node.deleted_at := NULL; node.deleted_by := NULL;
+  node.deletion_reason := NULL;
   -- Ids that were under way and have been rolled back since are forgotten.
   SELECT coalesce(array_agg(u.id), '{{}}') INTO node.inflight
   FROM unnest(last.inflight) AS u(id)

@@ -185,24 +185,16 @@ CREATE OR REPLACE FUNCTION {s}.travel_to(revision text) RETURNS timestamptz
 {HEADER}
 DECLARE
   node {s}.commit;
-  base text := revision;
-  step text;
-  back integer := 0;
-  named uuid;
+  base text := substring(revision FROM '^(.+?)(?:~[0-9]*|\\^[0-9]*)*$');
+  steps text := substr(revision, length(base) + 1);
 BEGIN
   IF revision IS NULL THEN
     RETURN {s}.travel_to(NULL::timestamptz);
   END IF;
-  WHILE base ~ '(\\^|~[0-9]*)$' LOOP
-    step := substring(base FROM '(?:\\^|~[0-9]*)$');
-    base := left(base, -length(step));
-    back := back + CASE WHEN step IN ('^', '~') THEN 1 ELSE substr(step, 2)::integer END;
-  END LOOP;
-  SELECT r.commit_uuid INTO named FROM {s}.ref r WHERE r.name = base;
   IF base = 'HEAD' THEN
     node := {s}.head();
-  ELSIF named IS NOT NULL THEN
-    node := {s}.moment_of(named);
+  ELSIF {s}.is_named(base) THEN
+    node := {s}.moment_named(base);
   ELSIF base ~ '^[0-9a-fA-F-]{{36}}$' THEN
     node := {s}.moment_of(base::uuid);
   ELSE
@@ -213,8 +205,8 @@ BEGIN
         MESSAGE = quote_literal(base) || ' is neither a time nor a tag, a branch or a commit';
     END;
   END IF;
-  IF back > 0 THEN
-    node := {s}.ancestor(node, back);
+  IF steps <> '' THEN
+    node := {s}.walk(node, steps);
   END IF;
   {moment}
 END $body$""",
