@@ -14,6 +14,7 @@ from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.clock.seal import seal
 from sqlalchemy_temporal.errors import (
     AmbiguousRevisionError,
+    ArchiveError,
     BarrierTimeoutError,
     BeforeVersioningError,
     CaptureError,
@@ -30,6 +31,7 @@ from sqlalchemy_temporal.errors import (
     PrivilegeError,
     PurgedHistoryError,
     ReadOnlyPastError,
+    RedactionError,
     SchemaDriftError,
     ServerUnavailable,
     SnapshotTooOldError,
@@ -55,10 +57,13 @@ from sqlalchemy_temporal.model.versions import versions_of
 from sqlalchemy_temporal.reading.as_of import as_of
 from sqlalchemy_temporal.repository import CommitDetails, Ref, RefMove, Repository
 from sqlalchemy_temporal.session import AsyncTemporalSession, TemporalSession
+from sqlalchemy_temporal.tables.archive import ArchiveResult, archive_history
 from sqlalchemy_temporal.tables.purge import PurgeResult, purge_history
 
 __all__ = [
     "AmbiguousRevisionError",
+    "ArchiveError",
+    "ArchiveResult",
     "AsyncTemporalSession",
     "AttributeChange",
     "BarrierTimeoutError",
@@ -82,6 +87,7 @@ __all__ = [
     "PurgeResult",
     "PurgedHistoryError",
     "ReadOnlyPastError",
+    "RedactionError",
     "Ref",
     "RefMove",
     "Repository",
@@ -104,6 +110,7 @@ __all__ = [
     "VersioningGapError",
     "When",
     "actor",
+    "archive_history",
     "as_of",
     "attribute_history",
     "blame",

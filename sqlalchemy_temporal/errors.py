@@ -31,6 +31,8 @@
     │   └── TwoPhaseError             PREPARE TRANSACTION with versioned changes
     ├── CommitError                   a commit that was refused
     │   └── StaleParentError          HEAD moved since the commit was begun
+    ├── ArchiveError                  history that could not be written to files
+    ├── RedactionError                values that cannot be redacted as asked
     └── ServerUnavailable             no PostgreSQL server could be found or started
 """
 
@@ -40,6 +42,7 @@ from sqlalchemy.orm.exc import DetachedInstanceError
 
 __all__ = [
     "AmbiguousRevisionError",
+    "ArchiveError",
     "BarrierTimeoutError",
     "BeforeVersioningError",
     "CaptureError",
@@ -56,6 +59,7 @@ __all__ = [
     "PrivilegeError",
     "PurgedHistoryError",
     "ReadOnlyPastError",
+    "RedactionError",
     "SchemaDriftError",
     "ServerUnavailable",
     "SnapshotTooOldError",
@@ -196,6 +200,14 @@ class StaleParentError(CommitError):
         super().__init__(message)
         self.expected = expected
         self.actual = actual
+
+
+class ArchiveError(TemporalError):
+    """History could not be written to files as asked; nothing was removed."""
+
+
+class RedactionError(TemporalError):
+    """Values cannot be redacted as asked; nothing was changed."""
 
 
 class ServerUnavailable(TemporalError):  # noqa: N818 - named as users of test servers expect

@@ -150,7 +150,7 @@ def purge_history(
     with working(bind) as work:
         with work.step() as connection:
             tables = recorded_tables(connection, schema, names, table_schema=schema_name)
-            moment = _moment(connection, older_than, schema)
+            moment = moment_before(connection, older_than, schema)
             if moment is None:
                 return PurgeResult((), None, dry_run)
         with work.step() as connection:
@@ -168,7 +168,7 @@ def purge_history(
     return result
 
 
-def _moment(connection: Connection, older_than: When, schema: str) -> Moment | None:
+def moment_before(connection: Connection, older_than: When, schema: str) -> Moment | None:
     """The moment to purge up to; None when nothing is that old."""
     seal(connection, schema)  # the horizon must have its exact time
     try:
@@ -235,4 +235,4 @@ def _unreadable(
     )
 
 
-__all__ = ["Progress", "PurgeResult", "PurgedTable", "purge_history"]
+__all__ = ["Progress", "PurgeResult", "PurgedTable", "moment_before", "purge_history"]

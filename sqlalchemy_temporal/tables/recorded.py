@@ -46,6 +46,7 @@ class RecordedTable:
         history_name: the name of its history table.
         key: the key columns.
         history_key: what they are called in history.
+        columns: its recorded columns, and what they are called in history.
         disabled: whether its changes are not recorded at present.
         purged_seq: the number of the commit from which on it is known; None for all.
         system: the library's own tables.
@@ -60,6 +61,7 @@ class RecordedTable:
     history_name: str
     key: tuple[str, ...]
     history_key: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
     disabled: bool
     purged_seq: int | None
     system: SystemTables
@@ -138,6 +140,7 @@ def _recorded(row: Any, system: SystemTables) -> RecordedTable:
         history_name=row.history_table,
         key=tuple(row.key_columns),
         history_key=tuple(named.get(name, name) for name in row.key_columns),
+        columns=tuple(named.items()),
         disabled=row.disabled_tx_id is not None,
         purged_seq=row.purged_seq,
         system=system,
