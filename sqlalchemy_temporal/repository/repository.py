@@ -52,7 +52,7 @@ class Repository:
         return self._bind if isinstance(self._bind, Connection) else self._bind.connection()
 
     @property
-    def tables(self) -> SystemTables:
+    def _system(self) -> SystemTables:
         """The library's own tables."""
         return system_of(self.connection, self.schema)
 
@@ -144,7 +144,7 @@ class Repository:
             first_parent=first_parent,
             include_deleted=include_deleted,
         )
-        return read_log(self.connection, self.tables, wanted)
+        return read_log(self.connection, self._system, wanted)
 
     def show(self, when: When = "HEAD") -> CommitDetails:
         """A commit with its parents, children, tags and branches.
@@ -154,7 +154,7 @@ class Repository:
         """
         commit = self.get(when)
         named = (*self.tags(), *self.branches())
-        return read_details(self.connection, self.tables, commit, named)
+        return read_details(self.connection, self._system, commit, named)
 
     def delete(self, when: When, *, author: str | None = None, reason: str | None = None) -> Commit:
         """Delete a commit from the log. Data, history and the chain stay as they are.
@@ -168,7 +168,7 @@ class Repository:
             MomentError: ``when`` names no commit.
             CommitError: it is deleted already, or cannot be sealed just now.
         """
-        delete_commit(self.connection, self.tables, when, author, reason)
+        delete_commit(self.connection, self._system, when, author, reason)
         return self.get(when)
 
     def undelete(self, when: When) -> Commit:
@@ -178,7 +178,7 @@ class Repository:
             MomentError: ``when`` names no commit.
             CommitError: it is not deleted.
         """
-        undelete_commit(self.connection, self.tables, when)
+        undelete_commit(self.connection, self._system, when)
         return self.get(when)
 
     def blame(self, entity: Entity, key: Any, *, at: When = "HEAD") -> dict[str, Commit]:
@@ -202,7 +202,7 @@ class Repository:
         moment = resolve(self.connection, at, self.schema)
         found: dict[str, Commit] = {}
         for table in load_tables(self.connection, self.schema, [entity], disabled=True):
-            found = blame_row(self.connection, self.tables, table, key, moment) | found
+            found = blame_row(self.connection, self._system, table, key, moment) | found
         return found
 
     # ----------------------------------------------------------------------------- graph
@@ -243,7 +243,7 @@ class Repository:
         return self._relate(ancestor, of).left_is_ancestor
 
     def _relate(self, left: When, right: When) -> Relation:
-        return relate(self.connection, self.tables, left, right)
+        return relate(self.connection, self._system, left, right)
 
     # -------------------------------------------------------------------- tags, branches
 
@@ -258,7 +258,7 @@ class Repository:
 
     def tags(self) -> list[refs.Ref]:
         """All tags, oldest commit first."""
-        return refs.listed(self.connection, self.tables, refs.TAG, None)
+        return refs.listed(self.connection, self._system, refs.TAG, None)
 
     def delete_tag(self, name: str, *, author: str | None = None) -> None:
         """Take a tag away; the commit stays.
@@ -266,7 +266,7 @@ class Repository:
         Raises:
             UnknownRevisionError: there is no such tag.
         """
-        refs.remove(self.connection, self.tables, refs.TAG, name, author)
+        refs.remove(self.connection, self._system, refs.TAG, name, author)
 
     def branch(self, name: str, at: When = "HEAD", *, author: str | None = None) -> refs.Ref:
         """Make a branch at a commit, without switching to it.
@@ -283,12 +283,12 @@ class Repository:
             head = resolve(self.connection, "HEAD", self.schema).uuid
         except BeforeVersioningError:
             head = None
-        return refs.listed(self.connection, self.tables, refs.BRANCH, head)
+        return refs.listed(self.connection, self._system, refs.BRANCH, head)
 
     @property
     def current_branch(self) -> str | None:
         """The branch that new commits go to; None when HEAD is detached."""
-        return refs.current(self.connection, self.tables)
+        return refs.current(self.connection, self._system)
 
     def rename_branch(self, name: str, new_name: str, *, author: str | None = None) -> None:
         """Give a branch another name.
@@ -297,7 +297,7 @@ class Repository:
             UnknownRevisionError: there is no such branch.
             CommitError: the new name is taken or not allowed.
         """
-        refs.rename(self.connection, self.tables, refs.BRANCH, name, new_name, author=author)
+        refs.rename(self.connection, self._system, refs.BRANCH, name, new_name, author=author)
 
     def delete_branch(self, name: str, *, author: str | None = None) -> None:
         """Take a branch away; its commits stay, and can be reached by their uuids.
@@ -306,7 +306,7 @@ class Repository:
             UnknownRevisionError: there is no such branch.
             CommitError: it is the current one.
         """
-        refs.remove(self.connection, self.tables, refs.BRANCH, name, author)
+        refs.remove(self.connection, self._system, refs.BRANCH, name, author)
 
     def ref_log(self, name: str | None = None, *, limit: int | None = None) -> list[refs.RefMove]:
         """What happened to tags, branches and HEAD, and who did it; newest first.
@@ -315,9 +315,9 @@ class Repository:
             name: only what happened to this tag or branch, or to ``"HEAD"``.
             limit: at most so many.
         """
-        return refs.moves(self.connection, self.tables, name, limit)
+        return refs.moves(self.connection, self._system, name, limit)
 
     def _create(self, kind: refs.Kind, name: str, at: When, author: str | None) -> refs.Ref:
         refs.check_name(name, kind)
         commit = resolve(self.connection, at, self.schema).uuid
-        return refs.create(self.connection, self.tables, kind, name, commit, author=author)
+        return refs.create(self.connection, self._system, kind, name, commit, author=author)
