@@ -1,7 +1,8 @@
-"""The commit graph: log, tags and branches."""
+"""The commit graph: log, differences, tags and branches."""
 
 from sqlalchemy_temporal.repository.details import CommitDetails
+from sqlalchemy_temporal.repository.diff import Diff, RowChange, TableStats
 from sqlalchemy_temporal.repository.refs import Ref, RefMove
 from sqlalchemy_temporal.repository.repository import Repository
 
-__all__ = ["CommitDetails", "Ref", "RefMove", "Repository"]
+__all__ = ["CommitDetails", "Diff", "Ref", "RefMove", "Repository", "RowChange", "TableStats"]

@@ -56,7 +56,7 @@ from sqlalchemy_temporal.repository.described import (
     UniqueInfo,
     VersionedTable,
 )
-from sqlalchemy_temporal.schema import is_versioned, mark_versioned, system_tables
+from sqlalchemy_temporal.schema import is_versioned, mark_versioned, system_of
 
 Entity = type[Any] | Table | str
 """What names versioned tables: a mapped class, a ``Table``, or ``"name"`` or
@@ -83,7 +83,7 @@ def load_tables(
         ConfigurationError: a name is not that of a versioned table.
         NotInstalledError: the database has no versioning in ``schema``.
     """
-    listed = system_tables(schema).versioned_tables
+    listed = system_of(connection, schema).versioned_tables
     every = connection.execute(select(listed).order_by(listed.c.id)).all()
     rows = [row for row in every if disabled or row.disabled_tx_id is None]
     wanted = list(names or ())

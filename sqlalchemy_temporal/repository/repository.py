@@ -18,6 +18,7 @@ from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.repository import refs
 from sqlalchemy_temporal.repository.blame import blame_row
 from sqlalchemy_temporal.repository.catalog import Entity, load_tables
+from sqlalchemy_temporal.repository.comparisons import Comparisons
 from sqlalchemy_temporal.repository.deletion import delete_commit, undelete_commit
 from sqlalchemy_temporal.repository.details import CommitDetails, read_details
 from sqlalchemy_temporal.repository.log import LogFilter, read_log
@@ -25,7 +26,7 @@ from sqlalchemy_temporal.repository.revisions import Relation, relate
 from sqlalchemy_temporal.schema import SystemTables, system_of
 
 
-class Repository:
+class Repository(Comparisons):
     """The commits of the database behind a connection or session.
 
     ::

@@ -94,20 +94,22 @@ RETURNS void
 DECLARE
   counts jsonb := coalesce(nullif(current_setting('temporal.counts', true), ''), '{{}}')::jsonb;
   of_table jsonb := coalesce(counts -> changed, '{{}}');
+  first boolean := coalesce(current_setting('temporal.counts', true), '') = '';
 BEGIN
-  IF coalesce(current_setting('temporal.counts', true), '') = '' THEN
+  IF rows <> 0 THEN
+    of_table := of_table || jsonb_build_object(
+      operation, coalesce((of_table ->> operation)::bigint, 0) + rows);
+    counts := counts || jsonb_build_object(changed, of_table);
+  END IF;
+  -- The counts before the row: with constraints immediate, that is stamped at once.
+  PERFORM set_config('temporal.counts', counts::text, true);
+  IF first THEN
     INSERT INTO {s}.pending (tx_id) VALUES ({s}.start_transaction());
   ELSIF current_setting('temporal.stamped', true) = 'done' THEN
     -- Stamped early (SET CONSTRAINTS ... IMMEDIATE): what comes later must be stamped too.
     PERFORM set_config('temporal.stamped', 'again', true);
     INSERT INTO {s}.pending (tx_id) VALUES ({s}.start_transaction());
   END IF;
-  IF rows <> 0 THEN
-    of_table := of_table || jsonb_build_object(
-      operation, coalesce((of_table ->> operation)::bigint, 0) + rows);
-    counts := counts || jsonb_build_object(changed, of_table);
-  END IF;
-  PERFORM set_config('temporal.counts', counts::text, true);
 END $body$"""
 
 
