@@ -5,7 +5,8 @@
     TemporalError
     ├── ConfigurationError            a declaration that cannot be versioned
     │   ├── UnknownOptionError        an option that does not exist or has a bad value
-    │   └── MissingKeyError           a table without a primary key
+    │   ├── MissingKeyError           a table without a primary key
+    │   └── UnhashableTypeError       a column's type has no bytes that never change
     ├── InstallationError             the database is not what the declarations need
     │   ├── NotInstalledError         schema, history table or registration is missing
     │   ├── MissingTriggerError       a trigger is missing, disabled or was edited
@@ -66,6 +67,7 @@ __all__ = [
     "StaleParentError",
     "TemporalError",
     "TwoPhaseError",
+    "UnhashableTypeError",
     "UnknownOptionError",
     "UnknownRevisionError",
     "UnrecordedMomentError",
@@ -90,6 +92,27 @@ class UnknownOptionError(ConfigurationError):
 
 class MissingKeyError(ConfigurationError):
     """The table has no primary key, so its rows cannot be followed through time."""
+
+
+class UnhashableTypeError(ConfigurationError):
+    """The type of a column has no form that is the same always and everywhere.
+
+    Attributes:
+        type_name: the type.
+        column: the column, ``schema.table.column``, when that is known.
+    """
+
+    def __init__(self, type_name: str, column: str | None = None) -> None:
+        self.type_name = type_name
+        self.column = column
+        super().__init__(
+            (f"column {column!r}: " if column else "")
+            + f"values of the type {type_name!r} cannot be hashed: it is not known that they "
+            "are written in the same way always and everywhere. Exclude the column from "
+            "versioning, store the value as text, or, if its text depends on no setting and "
+            "names no other object, declare that with COMMENT ON TYPE "
+            f"{type_name} IS 'temporal: stable text'"
+        )
 
 
 class InstallationError(TemporalError):

@@ -39,13 +39,13 @@ def seal(connection: Connection, schema: str = DEFAULT_SCHEMA) -> bool:
 def seal_apart(connection: Connection, schema: str) -> None:
     """Seal on another connection of the same pool, when it has one to spare."""
     engine = connection.engine
-    if not _has_spare(engine.pool) or _read_only(connection):
+    if not has_spare(engine.pool) or read_only(connection):
         return
     with _plain(engine).begin() as other:
         seal(other, schema)
 
 
-def _has_spare(pool: Pool) -> bool:
+def has_spare(pool: Pool) -> bool:
     """Whether another connection can be had at once; never wait, never share."""
     if isinstance(pool, NullPool):
         return True
@@ -55,7 +55,7 @@ def _has_spare(pool: Pool) -> bool:
     return unlimited or pool.checkedin() > 0 or pool.overflow() < pool._max_overflow
 
 
-def _read_only(connection: Connection) -> bool:
+def read_only(connection: Connection) -> bool:
     """Whether the server takes no writes: a standby, or a read-only default."""
     return bool(
         connection.scalar(

@@ -21,6 +21,8 @@ LOCK_SEALING: Final = 0x7456_0004
 """Held by the one transaction that seals commits."""
 LOCK_INSTALLING: Final = 0x7456_0005
 """Held while the library's own objects are created or dropped."""
+LOCK_HASHING: Final = 0x7456_0006
+"""Held by the one transaction that computes the hashes of commits."""
 
 STATE_INSUFFICIENT_PRIVILEGE: Final = "42501"
 """``insufficient_privilege`` (PostgreSQL docs, appendix A)."""

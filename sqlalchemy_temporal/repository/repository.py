@@ -23,10 +23,11 @@ from sqlalchemy_temporal.repository.deletion import delete_commit, undelete_comm
 from sqlalchemy_temporal.repository.details import CommitDetails, read_details
 from sqlalchemy_temporal.repository.log import LogFilter, read_log
 from sqlalchemy_temporal.repository.revisions import Relation, relate
+from sqlalchemy_temporal.repository.verifying import Verifying
 from sqlalchemy_temporal.schema import SystemTables, system_of
 
 
-class Repository(Comparisons):
+class Repository(Comparisons, Verifying):
     """The commits of the database behind a connection or session.
 
     ::
