@@ -94,11 +94,6 @@ class AsOfCompiler:
                 f"table {table.fullname!r} is named inside SQL text or has a hint; "
                 "as of a moment it can only stand in FROM by itself"
             )
-        if self.schema_translate_map and table.schema in self.schema_translate_map:
-            raise UnsupportedReadError(
-                f"schema_translate_map renames the schema of {table.fullname!r}; its history "
-                "is named after the schema declared, so the past cannot be read through it"
-            )
         return self._render_as_of(table, option, **kw)
 
     def _render_as_of(
@@ -204,7 +199,8 @@ class AsOfCompiler:
     def visit_textclause(self, textclause: Any, *args: Any, **kw: Any) -> str:
         """SQL text."""
         if self.as_of is not None:
-            refusal.check_text(textclause.text, self.as_of.policy)
+            in_from = bool(kw.get("asfrom"))
+            refusal.check_text(textclause.text, self.as_of.policy, in_from=in_from)
         return self._as_usual("visit_textclause", textclause, *args, **kw)
 
     def visit_tstring(self, tstring: Any, *args: Any, **kw: Any) -> str:
@@ -223,9 +219,35 @@ class AsOfCompiler:
 
     def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> str:
         """An operator written as text."""
+        self._check_operator(operator)
+        return self._as_usual("visit_custom_op_binary", element, operator, **kw)
+
+    def visit_custom_op_unary_operator(self, element: Any, operator: Any, **kw: Any) -> str:
+        """An operator written as text, before its operand."""
+        self._check_operator(operator)
+        return self._as_usual("visit_custom_op_unary_operator", element, operator, **kw)
+
+    def visit_custom_op_unary_modifier(self, element: Any, operator: Any, **kw: Any) -> str:
+        """An operator written as text, after its operand."""
+        self._check_operator(operator)
+        return self._as_usual("visit_custom_op_unary_modifier", element, operator, **kw)
+
+    def _check_operator(self, operator: Any) -> None:
         if self.as_of is not None:
             refusal.check_operator(operator, self.as_of.policy)
-        return self._as_usual("visit_custom_op_binary", element, operator, **kw)
+
+    def visit_extract(self, extract: Any, **kw: Any) -> str:
+        """EXTRACT, whose field is written as it is."""
+        if self.as_of is not None:
+            refusal.check_field(extract.field, self.as_of.policy)
+        return self._as_usual("visit_extract", extract, **kw)
+
+    def visit_typeclause(self, typeclause: Any, **kw: Any) -> str:
+        """The type of a CAST, which a type of the application's own writes."""
+        text = self._as_usual("visit_typeclause", typeclause, **kw)
+        if self.as_of is not None:
+            refusal.check_type(text, self.as_of.policy)
+        return text
 
     def visit_tablesample(self, tablesample: Any, *args: Any, **kw: Any) -> str:
         """TABLESAMPLE, which the past refuses."""

@@ -27,7 +27,7 @@ from sqlalchemy_temporal.errors import ReadOnlyPastError, UnsupportedReadError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.reading import refusal
 from sqlalchemy_temporal.reading.compiler import install
-from sqlalchemy_temporal.reading.option import AsOf, with_option
+from sqlalchemy_temporal.reading.option import AsOf, options_on, with_option
 from sqlalchemy_temporal.reading.policy import Policy
 
 Parameters = Mapping[str, Any] | SequenceOf[Mapping[str, Any]] | None
@@ -46,12 +46,19 @@ class PastConnection:
     Parameters:
         connection: the present connection.
         option: the moment and the policy.
+        execution_options: options of every execution.
     """
 
-    def __init__(self, connection: Connection, option: AsOf) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        option: AsOf,
+        execution_options: Mapping[str, Any] = _NO_OPTIONS,
+    ) -> None:
         install(connection.dialect)
         self._connection = connection
         self._option = option
+        self._execution_options = execution_options
 
     @property
     def moment(self) -> Moment:
@@ -68,9 +75,43 @@ class PastConnection:
         """The engine the connection belongs to."""
         return self._connection.engine
 
+    @property
+    def connection(self) -> NoReturn:
+        """Refused: the driver's connection knows only the present.
+
+        Raises:
+            UnsupportedReadError: always.
+        """
+        raise UnsupportedReadError(
+            "the driver's connection knows nothing of moments; use the present connection for it"
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether the shared connection is closed."""
+        return self._connection.closed
+
     def in_transaction(self) -> bool:
         """Whether the shared connection is in a transaction."""
         return self._connection.in_transaction()
+
+    def in_nested_transaction(self) -> bool:
+        """Whether the shared connection is in a savepoint."""
+        return self._connection.in_nested_transaction()
+
+    def execution_options(self, **options: Any) -> PastConnection:
+        """The same with options for every execution, which the shared connection does not get.
+
+        Raises:
+            ReadOnlyPastError: an isolation level is the whole transaction's.
+        """
+        if "isolation_level" in options:
+            raise ReadOnlyPastError(
+                "the isolation level is that of the present transaction, which the past shares; "
+                "set it on the present connection"
+            )
+        merged = {**self._execution_options, **options}
+        return PastConnection(self._connection, self._option, merged)
 
     def execute(
         self,
@@ -85,11 +126,14 @@ class PastConnection:
             ReadOnlyPastError: the statement writes.
             UnsupportedReadError: it cannot be answered exactly.
         """
-        return self._connection.execute(
-            self.prepare(statement),
-            parameters,
-            execution_options=dict(execution_options),
+        prepared = self.prepare(statement)
+        if self._execution_options:
+            execution_options = {**self._execution_options, **execution_options}
+        result: CursorResult[Any] = self._connection.execute(
+            prepared, parameters, execution_options=dict(execution_options)
         )
+        self._check_executed(prepared, result)
+        return result
 
     def scalar(
         self,
@@ -123,6 +167,16 @@ class PastConnection:
         """
         return with_moment(statement, self._option)
 
+    def _check_executed(self, prepared: Executable, result: CursorResult[Any]) -> None:
+        """Refuse the answer to another statement, which would be of the present."""
+        executed = result.context.invoked_statement
+        if executed is not prepared and options_on(prepared) and not options_on(executed):
+            result.close()
+            raise UnsupportedReadError(
+                "a before_execute hook put another statement in place of the one asked, and that "
+                "has no moment; let the hook derive its statement from the one it is given"
+            )
+
     def exec_driver_sql(self, statement: str, *_: object, **__: object) -> NoReturn:
         """Refused: SQL text is not rewritten.
 
@@ -140,7 +194,8 @@ class PastConnection:
             "begin, commit and roll back on the present connection"
         )
 
-    begin = begin_nested = commit = rollback = close = _refuse
+    begin = begin_nested = begin_twophase = commit = rollback = close = _refuse
+    invalidate = detach = _run_ddl_visitor = _refuse
 
 
 def with_moment(statement: Executable, option: AsOf) -> Executable:
@@ -150,6 +205,16 @@ def with_moment(statement: Executable, option: AsOf) -> Executable:
         ReadOnlyPastError: the statement writes.
         UnsupportedReadError: it is SQL text (unless allowed) or of an unknown kind.
     """
+    known = option.prepared.get(id(statement))
+    if known is not None:
+        return known[1]
+    prepared = _with_moment(statement, option)
+    if prepared is not statement:  # it had none yet
+        option.remember(statement, prepared)
+    return prepared
+
+
+def _with_moment(statement: Executable, option: AsOf) -> Executable:
     if isinstance(statement, StatementLambdaElement):
         statement = statement._resolved
     if getattr(statement, "is_dml", False) or isinstance(statement, _WRITES):

@@ -21,7 +21,28 @@ _HARMLESS: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """Text that is one name, number, string or star names what the statement already has; it
-cannot bring in another table."""
+cannot bring in another table, unless it stands in FROM or is a word of the language."""
+
+_WORDS: Final = frozenset(
+    """
+    all and any as case collate cross distinct else end except exists fetch for from full group
+    having in inner insert intersect into is join lateral left like limit natural not offset on
+    only or order outer returning right select similar table tablesample then union unique using
+    values when where window with
+    """.split()
+)
+_LANGUAGE: Final = re.compile(rf"""(?<!["'\w.])(?:{"|".join(sorted(_WORDS))})(?![\w"'])""", re.IGNORECASE)
+"""Words that, set beside each other by pieces of text, could make a query."""
+_PREFIXES: Final = re.compile(r"\s*(?:all|distinct|(?:not\s+)?materialized)\s*", re.IGNORECASE)
+
+_SYMBOLS: Final = re.compile(r"[-+*/<>=~!@#%^&|`?:]+")
+_OPERATORS: Final = frozenset(
+    """and;or;is;is not;is distinct from;is not distinct from;like;not like;ilike;not ilike
+    ;similar to;not similar to;at time zone;overlaps;collate;glob;not glob;regexp;not regexp;match
+    ;->;->>""".replace("\n    ", "").split(";")
+)
+_FIELD: Final = re.compile(r"\w+")
+_TYPE: Final = re.compile(r"\b(?:select|from|union|table)\b", re.IGNORECASE)
 
 _HOW = 'pass text="allow" to as_of() if it reads no versioned table'
 
@@ -72,19 +93,57 @@ def _is_record(table: Table) -> bool:
     return live_of(table) is not None or is_system_table(table)
 
 
-def check_text(text: str, policy: Policy) -> None:
+def check_text(text: str, policy: Policy, *, in_from: bool = False) -> None:
     """Refuse SQL text that may read a table.
+
+    Parameters:
+        text: the SQL.
+        policy: whether text is allowed.
+        in_from: whether it stands where a table would, so that a name is one of a table.
 
     Raises:
         UnsupportedReadError: the text is more than a name, a number, a string or a star.
     """
-    if policy.text == "allow" or _HARMLESS.fullmatch(text):
+    if policy.text == "allow":
         return
+    if not in_from and _HARMLESS.fullmatch(text):
+        if _PREFIXES.fullmatch(text) or not _LANGUAGE.search(text):
+            return
     shown = text if len(text) <= 60 else f"{text[:60]}…"  # noqa: PLR2004 - a line of a message
     raise UnsupportedReadError(
         f"the SQL text {shown!r} cannot be read as of a moment, as it may name tables; "
         f"write it with SQLAlchemy's constructs, or {_HOW}"
     )
+
+
+def check_name(name: object, policy: Policy) -> None:
+    """Refuse a name that is to be written as it is (``quoted_name(…, quote=False)``) but is none.
+
+    Raises:
+        UnsupportedReadError: it is more than a name.
+    """
+    if isinstance(name, quoted_name) and name.quote is False:
+        check_text(str(name), policy)
+
+
+def check_field(field: str, policy: Policy) -> None:
+    """Refuse an EXTRACT of more than a field.
+
+    Raises:
+        UnsupportedReadError: the field is not one word.
+    """
+    if policy.text != "allow" and not _FIELD.fullmatch(field):
+        raise UnsupportedReadError(f"the field {field!r} holds more than a field; {_HOW}")
+
+
+def check_type(sql: str, policy: Policy) -> None:
+    """Refuse the SQL of a type that is a query.
+
+    Raises:
+        UnsupportedReadError: it holds one.
+    """
+    if policy.text != "allow" and _TYPE.search(sql):
+        raise UnsupportedReadError(f"the type {sql!r} holds a query; {_HOW}")
 
 
 def check_function(function: Any, policy: Policy, known: frozenset[str]) -> None:
@@ -110,14 +169,16 @@ def check_function(function: Any, policy: Policy, known: frozenset[str]) -> None
 
 
 def check_operator(operator: Any, policy: Policy) -> None:
-    """Refuse an operator written as text that holds more than an operator.
+    """Refuse an operator written as text that is more than an operator.
 
     Raises:
-        UnsupportedReadError: there is a parenthesis or a string in it.
+        UnsupportedReadError: it is neither made of symbols nor one of the language's words.
     """
-    if policy.text != "allow" and set(operator.opstring) & set("()'\""):
+    written = " ".join(operator.opstring.split())
+    symbols = _SYMBOLS.fullmatch(written) and "--" not in written and "/*" not in written
+    if policy.text != "allow" and not symbols and written.lower() not in _OPERATORS:
         raise UnsupportedReadError(
-            f"the operator {operator.opstring!r} holds more than an operator; {_HOW}"
+            f"the operator {operator.opstring!r} may be more than an operator; {_HOW}"
         )
 
 
@@ -132,16 +193,27 @@ def check_select(select: Any, policy: Policy) -> None:
     if select._hints or select._statement_hints:
         raise UnsupportedReadError(f"hints are SQL text that may name tables; {_HOW}")
     for element in visitors.iterate(select):
-        if isinstance(element, ClauseElement) and _is_custom(element):
-            raise _custom(element)
+        if isinstance(element, ClauseElement):
+            if _is_custom(element):
+                raise _custom(element)
+            check_name(getattr(element, "name", None), policy)
 
 
 def _is_custom(element: object) -> bool:
-    """Whether another package compiles the element (``sqlalchemy.ext.compiler``)."""
+    """Whether another package compiles the element (``sqlalchemy.ext.compiler``).
+
+    It may do so for a class of SQLAlchemy's, too.
+    """
     for kind in type(element).__mro__:  # the ORM makes annotated subclasses
-        if "_compiler_dispatcher" in vars(kind):
-            return not kind.__module__.startswith(("sqlalchemy.", "sqlalchemy_temporal."))
+        dispatcher = vars(kind).get("_compiler_dispatcher")
+        if dispatcher is not None:
+            return not all(_is_known(renderer) for renderer in dispatcher.specs.values())
     return False
+
+
+def _is_known(renderer: Any) -> bool:
+    module: str = getattr(renderer, "__module__", "")
+    return module.startswith(("sqlalchemy.", "sqlalchemy_temporal."))
 
 
 def _custom(element: object) -> UnsupportedReadError:

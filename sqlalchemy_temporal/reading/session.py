@@ -12,7 +12,7 @@ that cache by statement keep moments apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from typing import Any, NoReturn, cast
 
@@ -89,10 +89,13 @@ class AsOfSession(Session):
         """The bind the parent would use."""
         return self._temporal.parent.get_bind(*args, **kw)
 
-    def _connection_for_bind(self, engine: _Bind, *_: object, **__: object) -> Any:
+    def _connection_for_bind(
+        self, engine: _Bind, execution_options: Mapping[str, Any] | None = None, **_: object
+    ) -> Any:
         # The one place where a session obtains what its statements run on.
         connection = self._temporal.connection(engine)
-        return PastConnection(connection, self._temporal.option(engine))
+        past = PastConnection(connection, self._temporal.option(engine))
+        return past.execution_options(**execution_options) if execution_options else past
 
     def _execute_internal(self, statement: Executable, *args: Any, **kw: Any) -> Any:
         options = dict(kw.get("execution_options") or {})

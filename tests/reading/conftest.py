@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import resolve
 from tests.fix_server import Server
-from tests.reading import zoo
+from tests.reading import zoo, zoo_relations
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,12 @@ def zoo_databases(server: Server) -> Iterator[Zoo]:
             zoo.create_all(engine)
             with Session(engine) as session:
                 zoo.first_state(session)
+                zoo_relations.first_state(session)
                 session.commit()
         first = head(now)
         with Session(now) as session:
             zoo.second_state(session)
+            zoo_relations.second_state(session)
             session.commit()
         yield Zoo(then, now, first, head(now), now_url)
         then.dispose()

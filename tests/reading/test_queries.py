@@ -56,6 +56,7 @@ from sqlalchemy.orm import (
 )
 
 from sqlalchemy_temporal.reading.as_of import as_of
+from tests.reading.asking import plain, rows
 from tests.reading.conftest import Zoo
 from tests.reading.zoo import (
     Address,
@@ -85,22 +86,6 @@ def question(function: Question) -> Question:
     """Register a question under its name."""
     questions[function.__name__] = function
     return function
-
-
-def rows(session: Session, statement: Any) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in session.execute(statement)]
-
-
-def plain(instance: Any) -> Any:
-    """What an object looks like, by its loaded columns."""
-    if instance is None:
-        return None
-    mapper = instance.__mapper__
-    return type(instance).__name__, {
-        attribute.key: getattr(instance, attribute.key)
-        for attribute in mapper.column_attrs
-        if attribute.key != "last_seen"
-    }
 
 
 # ------------------------------------------------------------------------------------- by key
