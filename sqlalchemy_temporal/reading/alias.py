@@ -14,9 +14,11 @@ from sqlalchemy.sql.visitors import InternalTraversal, _TraverseInternalsType
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.errors import UnsupportedReadError, UnversionedTableError
 from sqlalchemy_temporal.reading import refusal
+from sqlalchemy_temporal.reading.compiler import adopt
 from sqlalchemy_temporal.reading.entity_loading import let_entities_load
 from sqlalchemy_temporal.reading.forms import render_rows
 from sqlalchemy_temporal.reading.option import Bounds
+from sqlalchemy_temporal.reading.secondaries import find_secondaries
 from sqlalchemy_temporal.schema import is_versioned
 
 
@@ -71,6 +73,8 @@ def _render(
 ) -> str:
     if not asfrom:
         return ""
+    adopt(compiler)
+    find_secondaries(compiler, alias)
     let_entities_load(compiler, alias)
     text = render_rows(compiler, alias.element, alias, alias.bounds, "rows", **kw)
     if enclosing_alias is not None and enclosing_alias.element is alias:

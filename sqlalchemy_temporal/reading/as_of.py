@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar, overload
 
 from sqlalchemy import Connection, FromClause, Table, inspect
-from sqlalchemy.orm import Mapper, Session, aliased, scoped_session
+from sqlalchemy.orm import Mapper, Session, aliased, scoped_session, with_polymorphic
+from sqlalchemy.orm.util import AliasedInsp
 
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import When
@@ -15,6 +16,7 @@ from sqlalchemy_temporal.errors import MomentError, UnsupportedReadError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.reading.alias import selectable_as_of
 from sqlalchemy_temporal.reading.connection import PastConnection, option_for
+from sqlalchemy_temporal.reading.further import read_further_tables
 from sqlalchemy_temporal.reading.policy import Choice, Plan, Policy
 from sqlalchemy_temporal.reading.session import AsOfSession, open_past
 
@@ -120,13 +122,33 @@ def _alias(target: Any, when: When, name: str | None) -> Any:
         )
     if isinstance(target, FromClause):
         return selectable_as_of(target, when, name)
-    mapper = inspect(target, raiseerr=False)
-    if not isinstance(mapper, Mapper):
+    entity: Any = inspect(target, raiseerr=False)
+    if isinstance(entity, Mapper):
+        source = selectable_as_of(entity._with_polymorphic_selectable, when, name)
+        found: Any = aliased(target, source, name=name)
+    elif isinstance(entity, AliasedInsp) and entity._is_with_polymorphic:
+        found = _polymorphic(entity, when, name)
+    else:
         raise UnsupportedReadError(
-            f"as_of() takes a session, a connection, a mapped class or a table, not {target!r}"
+            "as_of() takes a session, a connection, a mapped class, with_polymorphic() of one "
+            f"or a table, not {target!r}"
         )
-    source = selectable_as_of(mapper._with_polymorphic_selectable, when, name)
-    return aliased(target, source, name=name)
+    read_further_tables(found, when)
+    return found
+
+
+def _polymorphic(entity: AliasedInsp[Any], when: Moment, name: str | None) -> Any:
+    """``with_polymorphic`` of the same classes, over their tables as of a moment."""
+    inner = not entity.represents_outer_join
+    mappers = entity.with_polymorphic_mappers
+    tables = entity.mapper._selectable_from_mappers(mappers, inner)
+    return with_polymorphic(
+        entity.mapper.class_,
+        [mapper.class_ for mapper in mappers],
+        selectable_as_of(tables, when, name),
+        innerjoin=inner,
+        name=name,
+    )
 
 
 @contextmanager

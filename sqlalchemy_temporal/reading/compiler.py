@@ -14,7 +14,8 @@ is compiled as before. In a statement with it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Dialect, Select, Table
@@ -26,7 +27,7 @@ from sqlalchemy_temporal.reading import refusal
 from sqlalchemy_temporal.reading.dialects import rules_for
 from sqlalchemy_temporal.reading.forms import render_rows
 from sqlalchemy_temporal.reading.grouping import dependent_columns
-from sqlalchemy_temporal.reading.option import AsOf, option_of
+from sqlalchemy_temporal.reading.option import AsOf, Bounds, option_of
 from sqlalchemy_temporal.schema import is_versioned
 
 if TYPE_CHECKING:
@@ -46,9 +47,23 @@ def install(dialect: Dialect) -> None:
     if AsOfCompiler in present.__mro__:
         return
     rules_for(dialect)
-    dialect.statement_compiler = cast(
-        "type[SQLCompiler]", type(f"AsOf{present.__name__}", (AsOfCompiler, present), {})
-    )
+    dialect.statement_compiler = cast("type[SQLCompiler]", _of_past(cast("Hashable", present)))
+
+
+def adopt(compiler: Any) -> None:
+    """Let a compiler at work know about moments from here on, if it does not yet.
+
+    For statements that meet ``as_of(Customer, …)`` where no past was opened before: a
+    compiler of the dialect's own is given what :class:`AsOfCompiler` adds.
+    """
+    if not isinstance(compiler, AsOfCompiler):
+        compiler.__class__ = _of_past(cast("Hashable", type(compiler)))
+
+
+@lru_cache(maxsize=64)
+def _of_past(present: Hashable) -> type:
+    base = cast("type", present)
+    return type(f"AsOf{base.__name__}", (AsOfCompiler, base), {})
 
 
 class AsOfCompiler:
@@ -78,11 +93,20 @@ class AsOfCompiler:
             found = self.__dict__["_temporal_as_of"] = option_of(self.statement)
             return found
 
+    @property
+    def secondaries(self) -> dict[Any, Bounds]:
+        """Association tables that are read at another moment than the statement."""
+        found: dict[Any, Bounds] = self.__dict__.setdefault("_temporal_secondaries", {})
+        return found
+
     # ---------------------------------------------------------------------------- tables
 
     def visit_table(self, table: Any, asfrom: bool = False, **kw: Any) -> str:
         """A table: a versioned one as its rows at the moment."""
         option = self.as_of
+        bounds = self.secondaries.get(kw.get("enclosing_alias"))
+        if bounds is not None and asfrom:
+            return render_rows(self, table, kw["enclosing_alias"], bounds, "rows", **kw)
         if option is None:
             return self._as_usual("visit_table", table, asfrom=asfrom, **kw)
         if not (asfrom or kw.get("ashint") or kw.get("within_tstring")):
@@ -160,10 +184,11 @@ class AsOfCompiler:
     def group_by_clause(self, select: Any, **kw: Any) -> str:
         """GROUP BY, with the columns that a key grouped by determines."""
         text = self._as_usual("group_by_clause", select, **kw)
-        if self.as_of is None or not text or not isinstance(select, Select):
+        if not text or not isinstance(select, Select):
             return text
         kw.pop("asfrom", None)
-        more = [self.process(column, **kw) for column in dependent_columns(select)]
+        columns = dependent_columns(select, tables=self.as_of is not None)
+        more = [self.process(column, **kw) for column in columns]
         return ", ".join([text, *more])
 
     def for_update_clause(self, select: Any, **kw: Any) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import FromClause, Table, inspect
+from sqlalchemy.orm.util import LoaderCriteriaOption
 from sqlalchemy.sql import visitors
 
 from sqlalchemy_temporal.errors import UnsupportedReadError
@@ -56,7 +57,11 @@ class _PastEntity:
         own.session = past
         own.identity_token = past._temporal.token
         own.autoflush = own.populate_existing = False
-        own.propagated_loader_options = ()
+        own.propagated_loader_options = tuple(
+            option
+            for option in context.propagated_loader_options
+            if isinstance(option, LoaderCriteriaOption)
+        )
         own.partials = {}
         # Loaders that run after the rows would ask the present. Without them, what they
         # load is loaded when it is used, and asks the past.

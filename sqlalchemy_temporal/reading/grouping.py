@@ -22,8 +22,13 @@ _SETS = (cube, grouping_sets, rollup)
 """Of these PostgreSQL concludes nothing either."""
 
 
-def dependent_columns(select: Select[Any]) -> list[ColumnClause[Any]]:
-    """The columns that a SELECT uses, and that the keys it groups by determine."""
+def dependent_columns(select: Select[Any], *, tables: bool) -> list[ColumnClause[Any]]:
+    """The columns that a SELECT uses, and that the keys it groups by determine.
+
+    Parameters:
+        select: the statement, as it is compiled.
+        tables: whether tables are of the past here; if not, only ``as_of()`` is.
+    """
     if any(isinstance(clause, _SETS) for clause in select._group_by_clauses):
         return []
     grouped = {
@@ -31,7 +36,7 @@ def dependent_columns(select: Select[Any]) -> list[ColumnClause[Any]]:
         for clause in select._group_by_clauses
         if isinstance(clause, ColumnClause) and clause.table is not None
     }
-    sources = {source for source, _ in grouped if _has_whole_key(source, grouped)}
+    sources = {source for source, _ in grouped if _has_whole_key(source, grouped, tables)}
     if not sources:
         return []
     used = _columns([*select.selected_columns, *select._having_criteria, *select._order_by_clauses])
@@ -41,8 +46,10 @@ def dependent_columns(select: Select[Any]) -> list[ColumnClause[Any]]:
 
 
 def _has_whole_key(
-    source: FromClause, grouped: dict[tuple[FromClause, str], ColumnClause[Any]]
+    source: FromClause, grouped: dict[tuple[FromClause, str], ColumnClause[Any]], tables: bool
 ) -> bool:
+    if not tables and getattr(source, "moment", None) is None:
+        return False
     table = source.element if isinstance(source, FromClauseAlias) else source
     if not isinstance(table, Table) or not is_versioned(table):
         return False

@@ -58,9 +58,18 @@ class _Past:
         """The moment in the database of ``bind``; each database has its own clock."""
         option = self.options.get(bind)
         if option is None:
-            option = option_for(self.connection(bind), self.when, self.policy, self.schema)
+            option = option_for(self.connection(bind), self._asked(), self.policy, self.schema)
             self.options[bind] = option
         return option
+
+    def _asked(self) -> When:
+        """What is resolved in each database.
+
+        A moment is taken to be of the session's default one. In others its commit is looked
+        for, as its transaction ids would mean other transactions there.
+        """
+        default = self.parent.bind is not None and not self.options
+        return self.when.uuid if isinstance(self.when, Moment) and not default else self.when
 
 
 class AsOfSession(Session):

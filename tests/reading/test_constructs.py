@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import (
     ARRAY,
+    Date,
     Engine,
     Integer,
     MetaData,
@@ -72,9 +73,7 @@ def question(function: Question) -> Question:
 def join_constructs(s: Session) -> Any:
     both = join(tags, order_tags, order_tags.c.tag_id == tags.c.id)
     nested = both.join(Order.__table__, Order.id == order_tags.c.order_id)
-    right = join(
-        Order.__table__, both, order_tags.c.order_id == Order.id
-    )
+    right = join(Order.__table__, both, order_tags.c.order_id == Order.id)
     return [
         sorted(rows(s, select(tags.c.name).select_from(f)), key=str) for f in (both, nested, right)
     ]
@@ -103,8 +102,19 @@ def correlated_in_every_clause(s: Session) -> Any:
     number = select(func.count()).where(order_tags.c.tag_id == tags.c.id).scalar_subquery()
     return (
         rows(s, select(tags.c.name, number).order_by(number, tags.c.id)),
-        rows(s, select(tags.c.id, number.label("n")).group_by(tags.c.id).having(number > 0).order_by("n", tags.c.id)),
-        rows(s, select(tags.c.id).where(tags.c.id > select(func.min(tags.c.id)).scalar_subquery())),
+        rows(
+            s,
+            select(tags.c.id, number.label("n"))
+            .group_by(tags.c.id)
+            .having(number > 0)
+            .order_by("n", tags.c.id),
+        ),
+        sorted(
+            rows(
+                s,
+                select(tags.c.id).where(tags.c.id > select(func.min(tags.c.id)).scalar_subquery()),
+            )
+        ),
         rows(
             s,
             select(tags.c.id)
@@ -197,8 +207,9 @@ def compound_selects_of_compound_selects(s: Session) -> Any:
 def casts_labels_and_coercions(s: Session) -> Any:
     statement = select(
         cast(Customer.credit, Text), type_coerce(Customer.id, Integer), label("x", Customer.x + 1),
-        extract("epoch", cast(literal("2024-01-01 00:00"), Text).cast(Text).op("::")(literal_column("timestamp"))),
-        func.array_length(Customer.labels, 1), Customer.labels[1], cast(Customer.labels, ARRAY(Text)),
+        extract("year", cast(literal("2024-01-01"), Date)),
+        func.array_length(Customer.labels, 1), Customer.labels[1],
+        cast(Customer.labels, ARRAY(Text)),
     ).order_by(Customer.id)  # fmt: skip
     return rows(s, statement)
 
