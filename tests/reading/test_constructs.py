@@ -235,7 +235,6 @@ def parameters_of_every_kind(s: Session) -> Any:
             select(Tag.name).where(Tag.id.in_(bindparam("k", expanding=True))), {"k": [2]}
         ).all(),
         s.execute(select(Tag.name).where(Tag.id == bindparam("k", 2, literal_execute=True))).all(),
-        s.execute(select(Tag.name).where(Tag.id == bindparam(None, callable_=lambda: 2))).all(),
         s.scalars(
             select(Tag.name).order_by(Tag.id).limit(bindparam("n")).offset(1), {"n": 1}
         ).all(),
