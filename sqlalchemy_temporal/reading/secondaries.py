@@ -26,10 +26,11 @@ def find_secondaries(compiler: Any, alias: Any) -> None:
         if not hasattr(join, "_target_adapter"):  # not along a relationship
             continue
         right = join.right.element if isinstance(join.right, FromGrouping) else join.right
-        for between, condition in (
+        ends: tuple[tuple[Any, Any], ...] = (
             (getattr(join.left, "right", None), getattr(join.left, "onclause", None)),
             (getattr(right, "left", None), join.onclause),  # of an outer join
-        ):
+        )
+        for between, condition in ends:
             if _is_secondary(between) and _mentions(condition, alias):
                 refusal.check_known(between.element, alias.moment)
                 compiler.secondaries[between] = alias.bounds
