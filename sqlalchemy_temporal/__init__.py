@@ -58,6 +58,7 @@ from sqlalchemy_temporal.reading.as_of import as_of
 from sqlalchemy_temporal.repository import CommitDetails, Ref, RefMove, Repository
 from sqlalchemy_temporal.session import AsyncTemporalSession, TemporalSession
 from sqlalchemy_temporal.tables.archive import ArchiveResult, archive_history
+from sqlalchemy_temporal.tables.partitions import maintain_history_partitions, partition_history
 from sqlalchemy_temporal.tables.purge import PurgeResult, purge_history
 
 __all__ = [
@@ -118,6 +119,8 @@ __all__ = [
     "describe",
     "history_of",
     "install",
+    "maintain_history_partitions",
+    "partition_history",
     "purge_history",
     "reset_actor",
     "resolve",

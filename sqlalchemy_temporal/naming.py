@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, cast
 from sqlalchemy_temporal.errors import ConfigurationError, UnknownOptionError
 
 CaptureKind = Literal["trigger", "orm"]
+PartitionBy = Literal["month"]
 
 DEFAULT_SCHEMA: Final = "temporal_versioning"
 DEFAULT_SUFFIX: Final = "_history"
@@ -54,6 +55,8 @@ class VersioningOptions:
         capture: ``"trigger"`` (the database records) or ``"orm"`` (session listeners do).
         index: further column lists to index on history, for columns that questions to
             the past filter by.
+        history_partition_by: ``"month"`` partitions the history table by the month in which
+            versions ended, so that old months are dropped as a whole. PostgreSQL only.
     """
 
     exclude: tuple[str, ...] = ()
@@ -62,6 +65,7 @@ class VersioningOptions:
     history_table_suffix: str = DEFAULT_SUFFIX
     capture: CaptureKind = "trigger"
     index: tuple[tuple[str, ...], ...] = ()
+    history_partition_by: PartitionBy | None = None
 
     @property
     def effective_history_schema(self) -> str:
@@ -103,6 +107,11 @@ class VersioningOptions:
         if self.capture not in _CAPTURE_KINDS:
             raise UnknownOptionError(
                 f"{where}: capture must be one of {', '.join(_CAPTURE_KINDS)}, not {self.capture!r}"
+            )
+        if self.history_partition_by not in (None, "month"):
+            raise UnknownOptionError(
+                f"{where}: history_partition_by must be 'month' or None, not "
+                f"{self.history_partition_by!r}"
             )
         for option in ("schema", "history_table_suffix"):
             value = getattr(self, option)

@@ -205,6 +205,7 @@ def _versioned_tables(metadata: MetaData) -> Table:
         Column("disabled_at", _Time),
         Column("gaps", _Json, nullable=False, server_default=text("'[]'")),
         Column("purged_seq", BigInteger),
+        Column("partitioned_until", _Time),
         UniqueConstraint("table_schema", "table_name"),
         UniqueConstraint("history_schema", "history_table"),
         comment="Every table that is or was versioned.",

@@ -21,7 +21,7 @@ from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.ddl.postgresql.table import TEMPLATE, TRUNCATE_TRIGGER, TableSql
 from sqlalchemy_temporal.ddl.refs import first_branch
 from sqlalchemy_temporal.ddl.spec import TableSpec
-from sqlalchemy_temporal.errors import UnsupportedDatabaseError
+from sqlalchemy_temporal.errors import ConfigurationError, UnsupportedDatabaseError
 from sqlalchemy_temporal.naming import view_schema
 from sqlalchemy_temporal.schema import system_tables
 
@@ -140,6 +140,21 @@ class CreateHistory(TableElement):
         if self.spec.history_schema != self.spec.options.schema:
             made.insert(0, f"CREATE SCHEMA IF NOT EXISTS {quote.name(self.spec.history_schema)}")
         return tuple(made)
+
+
+class PartitionHistory(TableElement):
+    """Partition the history table by month."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Moves the rows it has; nobody can write the table meanwhile."""
+        if self.spec.kind == "inherited":
+            raise ConfigurationError(
+                f"table {self.spec.qualified!r} belongs to an inheritance tree, whose histories "
+                "inherit from each other: they cannot be partitioned"
+            )
+        history = quote.regclass(self.spec.history_schema, self.spec.history_table)
+        schema = quote.name(self.spec.options.schema)
+        return (f"SELECT {schema}.partition_history({history})",)
 
 
 class InheritHistory(TableElement):
@@ -349,6 +364,7 @@ def enable(spec: TableSpec) -> tuple[TemporalDDL, ...]:
         CreateCapture(spec),
         CreateView(spec),
         Register(spec),
+        *([PartitionHistory(spec)] if spec.options.history_partition_by else []),
     )
 
 
@@ -443,6 +459,7 @@ __all__ = [
     "DropSystemColumn",
     "DropView",
     "MarkDisabled",
+    "PartitionHistory",
     "Register",
     "TemporalDDL",
     "Unregister",

@@ -26,6 +26,8 @@ LOCK_HASHING: Final = 0x7456_0006
 
 STATE_INSUFFICIENT_PRIVILEGE: Final = "42501"
 """``insufficient_privilege`` (PostgreSQL docs, appendix A)."""
+STATE_LOCK_NOT_AVAILABLE: Final = "55P03"
+"""``lock_not_available``."""
 STATE_FUTURE: Final = "TV001"
 STATE_BEFORE: Final = "TV002"
 STATE_UNKNOWN: Final = "TV003"

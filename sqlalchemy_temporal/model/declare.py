@@ -88,7 +88,7 @@ def versioned_table(table: _T, **options: Any) -> _T:
     Parameters:
         table: the table. It needs a primary key.
         options: as in ``__versioned__``: ``exclude``, ``schema``, ``history_schema``,
-            ``history_table_suffix``, ``capture``, ``index``.
+            ``history_table_suffix``, ``capture``, ``index``, ``history_partition_by``.
 
     Returns:
         ``table`` itself, so that the call can stand around its definition.

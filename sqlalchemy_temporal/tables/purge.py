@@ -11,8 +11,8 @@ lie before the time given: where nothing was removed, nothing is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -22,8 +22,9 @@ from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.clock.seal import seal
 from sqlalchemy_temporal.errors import BeforeVersioningError, UnknownOptionError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
-from sqlalchemy_temporal.tables import removal
+from sqlalchemy_temporal.tables.order import Order
 from sqlalchemy_temporal.tables.recorded import RecordedTable, recorded_tables
+from sqlalchemy_temporal.tables.removal import remove
 from sqlalchemy_temporal.tables.retention import Amount, measure
 from sqlalchemy_temporal.tables.work import Bind, working
 
@@ -64,12 +65,14 @@ class PurgeResult:
         dry_run: whether nothing was changed.
         unreadable: tags and branches whose commit lies before a new horizon, so that the
             tables purged cannot be read there any more.
+        dropped: partitions that were dropped as a whole, as ``schema.partition``.
     """
 
     tables: tuple[PurgedTable, ...]
     older_than: datetime | None
     dry_run: bool
     unreadable: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     @property
     def removed(self) -> int:
@@ -96,6 +99,8 @@ class PurgeResult:
         ]
         if self.unreadable:
             lines.append(f"  no longer readable: {', '.join(self.unreadable)}")
+        if self.dropped:
+            lines.append(f"  dropped: {', '.join(self.dropped)}")
         return "\n".join(lines)
 
 
@@ -111,6 +116,7 @@ def purge_history(
     reason: str | None = None,
     batch_size: int = 100_000,
     progress: Progress | None = None,
+    patience: timedelta = timedelta(seconds=10),
     schema: str = DEFAULT_SCHEMA,
 ) -> PurgeResult:
     """Remove closed versions that ended before a moment.
@@ -131,6 +137,9 @@ def purge_history(
         batch_size: about how many versions to remove at a time. Versions that one
             transaction ended are removed together.
         progress: called after each batch.
+        patience: how long to wait for transactions under way before a whole partition is
+            dropped; after that its rows are deleted, and the empty partition is left for
+            the next purge. Only with an Engine; in a caller's transaction none is dropped.
         schema: the schema of the library's own tables.
 
     Returns:
@@ -158,14 +167,15 @@ def purge_history(
             result = _result(connection, tables, amounts, moment, dry_run=dry_run)
         if dry_run:
             return result
-        order = removal.Order(moment, keep_last, batch_size, author, reason)
-        done = 0
-        for each, amount in zip(tables, amounts, strict=True):
-            for removed in removal.remove(work, each, order) if amount.over else ():
-                done += removed
-                if progress is not None:
+        order = Order(moment, keep_last, batch_size, author, reason, patience)
+        done, dropped = 0, []
+        for each in tables:
+            for removed in remove(work, each, order):
+                done += removed.versions
+                dropped += [removed.partition] if removed.partition else []
+                if progress is not None and removed.versions:
                     progress(done, result.removed)
-    return result
+    return replace(result, dropped=tuple(dropped))
 
 
 def moment_before(connection: Connection, older_than: When, schema: str) -> Moment | None:

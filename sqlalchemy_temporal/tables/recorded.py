@@ -21,7 +21,7 @@ from sqlalchemy_temporal.naming import (
     TX_COLUMN,
     qualified_name,
 )
-from sqlalchemy_temporal.schema import SystemTables, system_tables
+from sqlalchemy_temporal.schema import SystemTables, system_of
 
 _INHERITANCE = sql_text(
     """
@@ -112,7 +112,7 @@ def recorded_tables(
     Raises:
         NotInstalledError: one of the names is not registered.
     """
-    system = system_tables(schema)
+    system = system_of(connection, schema)
     listed = system.versioned_tables
     rows = connection.execute(select(listed).order_by(listed.c.id)).all()
     found = [_recorded(row, system) for row in rows]

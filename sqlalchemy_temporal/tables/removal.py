@@ -21,34 +21,27 @@ from sqlalchemy import (
     func,
     insert,
     select,
-    update,
 )
 
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.naming import END_COLUMN, ID_COLUMN, TX_COLUMN
+from sqlalchemy_temporal.tables import months
+from sqlalchemy_temporal.tables.order import Order, Removed, move_horizon
 from sqlalchemy_temporal.tables.recorded import RecordedTable
 from sqlalchemy_temporal.tables.retention import is_over, versions_over
 from sqlalchemy_temporal.tables.work import Work, record
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be removed, how, by whom and why; see ``purge_history``."""
+def remove(work: Work, one: RecordedTable, order: Order) -> Iterator[Removed]:
+    """Remove the versions of one table that are over, step by step.
 
-    moment: Moment
-    keep_last: int | None
-    batch_size: int
-    author: str | None
-    reason: str | None
-
-
-def remove(work: Work, one: RecordedTable, order: Order) -> Iterator[int]:
-    """Remove the versions of one table that are over; yields the number of each batch.
-
-    A batch is a range of ending transactions, which the index ``(end, start)`` finds. It
-    is a commit by itself where that may be: the horizon moves in the transaction that
-    removes, so that no snapshot sees one without the other.
+    Whole months go first, where they are partitions and transactions are ours. The rest
+    goes in batches. A batch is a range of ending transactions, which the index
+    ``(end, start)`` finds. It is a commit by itself where that may be: the horizon moves in
+    the transaction that removes, so that no snapshot sees one without the other.
     """
+    if work.own and order.keep_last is None:
+        yield from months.drop_months(work, one, order)
     with _chosen(work, one, order) as chosen:
         last = 0
         while True:
@@ -59,7 +52,8 @@ def remove(work: Work, one: RecordedTable, order: Order) -> Iterator[int]:
                 work.describe(order.author, order.reason)
                 batch = _Batch(connection, one, order.moment, chosen, last, upto)
                 removed = batch.run()
-            yield removed
+            if removed:
+                yield Removed(removed)
             last = upto
 
 
@@ -150,14 +144,4 @@ class _Batch:
         return statement
 
 
-def move_horizon(connection: Connection, one: RecordedTable, boundary: int) -> None:
-    """Note that nothing of the table is known before the commit numbered ``boundary``."""
-    listed = one.system.versioned_tables
-    connection.execute(
-        update(listed)
-        .where(listed.c.id == one.id, func.coalesce(listed.c.purged_seq, 0) < boundary)
-        .values(purged_seq=boundary)
-    )
-
-
-__all__ = ["Order", "move_horizon", "remove"]
+__all__ = ["remove"]

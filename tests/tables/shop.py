@@ -46,9 +46,9 @@ class Shop:
         return self.metadata.tables["item"]
 
 
-def open_shop(engine: Engine) -> Shop:
+def open_shop(engine: Engine, metadata: MetaData | None = None) -> Shop:
     """Four items and five versions of the first."""
-    shop = Shop(engine, items())
+    shop = Shop(engine, metadata or items())
     shop.metadata.create_all(engine)
     shop.run("INSERT INTO item VALUES (1, 'a1'), (2, 'b1'), (3, 'c1'), (4, 'd1')")
     shop.run("UPDATE item SET name = 'a2' WHERE id = 1", "DELETE FROM item WHERE id = 4")

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from sqlalchemy_temporal.ddl import keys
+from sqlalchemy_temporal.ddl.postgresql import partitions
 from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, LOOKING_UP
 
 
@@ -170,5 +171,8 @@ BEGIN
   -- Rows here only carry the deferred trigger; those that can be seen have fired.
   DELETE FROM {s}.pending p
   WHERE p.tx_id IS DISTINCT FROM nullif(current_setting('temporal.tx_id', true), '')::bigint;
+  IF {partitions.is_due(s)} THEN
+    PERFORM {s}.maintain_partitions();
+  END IF;
   RETURN reached;
 END $body$"""

@@ -21,7 +21,7 @@ they may run with their owner's rights.
 from __future__ import annotations
 
 from sqlalchemy_temporal.ddl import keys
-from sqlalchemy_temporal.ddl.postgresql import columns, drift, moments, sealing, views
+from sqlalchemy_temporal.ddl.postgresql import columns, drift, moments, partitions, sealing, views
 from sqlalchemy_temporal.ddl.postgresql.ids import NO_ID, take_id
 from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, Quoter
 
@@ -36,6 +36,7 @@ def statements(schema: str, quote: Quoter) -> tuple[str, ...]:
         _note_change(s),
         _stamp_commit(s),
         *columns.statements(s),
+        *partitions.statements(s),
         *sealing.statements(s),
         *moments.statements(s),
         _add_system_column(s, quote),
