@@ -177,6 +177,7 @@ class TableCheck:
                 kind,
                 f"an entry for {self.table.qualified} is not as recorded",
                 seq,
+                row.key,
                 table=system + table,
             )
 

@@ -218,7 +218,7 @@ class LeafSql:
         def place(origin: str, alias: str = "", began: str = "NULL", ended: str = "NULL") -> str:
             if not located:
                 return ""
-            key = self._key_text(alias, origin) if alias else "NULL"
+            key = self._key_text(alias, origin) if alias else "NULL::text"
             return f", '{origin}' AS origin, {key} AS key, {began}::bigint, {ended}::bigint"
 
         if table.has_live:
@@ -239,12 +239,12 @@ class LeafSql:
             )
         name = self._quote.literal(table.name)
         yield (
-            f"SELECT x.seq, {self._key_change()} AS leaf{place('key change')} "
+            f"SELECT x.seq, {self._key_change()} AS leaf{place('key change', 'p')} "
             f"FROM {s}.pk_change AS p JOIN x ON x.tx_id = p.tx_id WHERE p.table_name = {name} "
             f"AND p.table_schema = {self._quote.literal(table.schema)}"
         )
         yield (
-            f"SELECT x.seq, {self._override()} AS leaf{place('override')} "
+            f"SELECT x.seq, {self._override()} AS leaf{place('override', 'o')} "
             f"FROM {s}.leaf_override AS o JOIN x ON x.tx_id = o.by_tx_id "
             f"WHERE o.table_id = {table.id}"
         )
@@ -270,6 +270,8 @@ class LeafSql:
         )
 
     def _key_text(self, alias: str, origin: str) -> str:
+        if origin in ("key change", "override"):
+            return f"jsonb_build_object('id', {alias}.id)::text"
         names = {
             c.identity.name: c.identity.name if origin == "live" else c.identity.history
             for c in self._table.columns

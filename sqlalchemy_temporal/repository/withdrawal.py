@@ -1,0 +1,228 @@
+"""Take versions away, or alter them, on purpose: so that what was committed still verifies.
+
+Whoever purges calls :func:`record_purged` before deleting; whoever redacts does it inside
+of ``with redacting(…)``. Both keep the hashes that the versions had, in the transaction
+that makes the change, and that transaction's commit covers what was kept. ``verify`` then
+reports such versions apart, and any other change as what it is.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    FromClause,
+    LargeBinary,
+    MetaData,
+    Select,
+    Table,
+    and_,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from sqlalchemy_temporal.ddl.postgresql.hashing import LeafSql
+from sqlalchemy_temporal.errors import NotInstalledError
+from sqlalchemy_temporal.naming import END_COLUMN, ID_COLUMN, TX_COLUMN
+from sqlalchemy_temporal.repository.hashed import hashed_tables, leaf_sql
+from sqlalchemy_temporal.repository.hashing import pinned
+from sqlalchemy_temporal.schema import SystemTables, system_of
+
+Chosen = Callable[[Any], Sequence[ColumnElement[bool]]]
+"""Given the history table under another name, the conditions that choose versions."""
+
+_SIDES: Final = (TX_COLUMN, END_COLUMN)
+"""A version has a hash in the commit that wrote it and one in the commit that ended it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What is needed to record that versions of one table are withdrawn.
+
+    Attributes:
+        connection: in the transaction that withdraws them, as a commit of its own kind.
+        schema: the schema of the library's own tables.
+        table_id: the table's number in the list of versioned tables.
+        history: its history table, with the columns that conditions need.
+    """
+
+    connection: Connection
+    schema: str
+    table_id: int
+    history: FromClause
+
+    @property
+    def _system(self) -> SystemTables:
+        return system_of(self.connection, self.schema)
+
+    def leaves(self, sql: LeafSql, side: str, chosen: Chosen) -> Select[Any]:
+        """Of chosen versions: ``version``, ``ended``, ``tx`` and ``leaf`` on one side."""
+        h = self.history.alias("h")
+        transaction = self._system.transaction
+        x = select(transaction.c.id.label("tx_id"), transaction.c.commit_seq.label("seq"))
+        commits = x.subquery("x")
+        leaf = sql.written("h", live=False) if side == TX_COLUMN else sql.ended("h")
+        return (
+            select(
+                h.c[ID_COLUMN].label("version"),
+                h.c[END_COLUMN].label("ended"),
+                h.c[side].label("tx"),
+                literal_column(leaf.replace("%%", "%"), LargeBinary).label("leaf"),
+            )
+            .join_from(h, commits, commits.c.tx_id == h.c[side])
+            .where(*chosen(h))
+        )
+
+    def sql(self) -> LeafSql:
+        """What writes the expressions for the table's leaves.
+
+        Raises:
+            NotInstalledError: no table has this number.
+            UnhashableTypeError: a column has a type that cannot be hashed.
+        """
+        for each in hashed_tables(self.connection, self.schema):
+            if each.id == self.table_id:
+                return leaf_sql(self.connection, self.schema, each)
+        raise NotInstalledError(f"no versioned table has the number {self.table_id}")
+
+    def originals(self, leaves: FromClause) -> tuple[Select[Any], ColumnElement[bytes]]:
+        """``leaves`` as they were before an earlier redaction: rows, and the hash to take."""
+        before = self._system.leaf_override.alias("before")
+        rows = select(leaves).outerjoin_from(
+            leaves,
+            before,
+            and_(
+                before.c.table_id == self.table_id,
+                before.c.tx_id == leaves.c.tx,
+                before.c.current_hash == leaves.c.leaf,
+            ),
+        )
+        return rows, func.coalesce(before.c.original_hash, leaves.c.leaf)
+
+    def write(self, values: Select[Any], names: Sequence[str]) -> None:
+        """Insert the overrides that ``values`` selects."""
+        override = self._system.leaf_override
+        self.connection.execute(insert(override).from_select([*names], values))
+
+    @property
+    def by(self) -> ColumnElement[int]:
+        """The id of the transaction that withdraws; it gets one if it has none."""
+        quoted = self.connection.dialect.identifier_preparer.quote(self.schema)
+        return literal_column(f"{quoted.replace('%%', '%')}.start_transaction()", BigInteger)
+
+
+def record_purged(
+    connection: Connection, schema: str, table_id: int, history: FromClause, chosen: Chosen
+) -> None:
+    """Keep the hashes of versions that are about to be deleted from history.
+
+    Parameters:
+        connection: in the transaction that will delete them, as a commit of its own kind.
+        schema: the schema of the library's own tables.
+        table_id: the table's number in the list of versioned tables.
+        history: its history table, with the columns that ``chosen`` needs.
+        chosen: which versions.
+
+    Raises:
+        NotInstalledError: no table has this number.
+        UnhashableTypeError: a column has a type that cannot be hashed.
+    """
+    this = Withdrawal(connection, schema, table_id, history)
+    with pinned(connection):
+        sql = this.sql()
+        leaves = union_all(*(this.leaves(sql, side, chosen) for side in _SIDES)).subquery("q")
+        rows, original = this.originals(leaves)
+        joined = func.string_agg(
+            original, aggregate_order_by(literal_column("''::bytea"), original)
+        )
+        this.write(
+            rows.with_only_columns(
+                literal(table_id), leaves.c.tx, literal("purged"), joined, this.by
+            ).group_by(leaves.c.tx),
+            ("table_id", "tx_id", "kind", "original_hash", "by_tx_id"),
+        )
+
+
+@contextmanager
+def redacting(
+    connection: Connection, schema: str, table_id: int, history: FromClause, chosen: Chosen
+) -> Iterator[None]:
+    """Keep the hashes that versions of history have before and after the block alters them.
+
+    The block must leave them their ``temporal_id`` and their transactions.
+
+    Parameters:
+        connection: in the transaction that alters them, as a commit of its own kind.
+        schema: the schema of the library's own tables.
+        table_id: the table's number in the list of versioned tables.
+        history: its history table, with the columns that ``chosen`` needs.
+        chosen: which versions.
+
+    Raises:
+        NotInstalledError: no table has this number.
+        UnhashableTypeError: a column has a type that cannot be hashed.
+    """
+    this = Withdrawal(connection, schema, table_id, history)
+    kept = {side: _temporary() for side in _SIDES}
+    for side, before in kept.items():
+        before.create(connection, checkfirst=False)
+        with pinned(connection):
+            found = this.leaves(this.sql(), side, chosen)
+            connection.execute(insert(before).from_select([c.name for c in before.c], found))
+    yield
+    for side, before in kept.items():
+        with pinned(connection):
+            _write_redacted(this, side, before)
+        before.drop(connection, checkfirst=False)
+
+
+def _temporary() -> Table:
+    return Table(
+        f"temporal_before_{secrets.token_hex(4)}",
+        MetaData(),
+        Column("version", BigInteger),
+        Column("ended", BigInteger),
+        Column("tx", BigInteger),
+        Column("leaf", LargeBinary),
+        prefixes=["TEMPORARY"],
+    )
+
+
+def _write_redacted(this: Withdrawal, side: str, before: Table) -> None:
+    def same(h: Any) -> list[ColumnElement[bool]]:
+        return [h.c[END_COLUMN].in_(select(before.c.ended))]
+
+    after = this.leaves(this.sql(), side, same).subquery("after")
+    rows, original = this.originals(before)
+    this.write(
+        rows.join(
+            after,
+            and_(after.c.version == before.c.version, after.c.ended == before.c.ended),
+        )
+        .where(after.c.leaf != before.c.leaf)
+        .with_only_columns(
+            literal(this.table_id),
+            before.c.tx,
+            literal("redacted"),
+            original,
+            after.c.leaf,
+            this.by,
+        ),
+        ("table_id", "tx_id", "kind", "original_hash", "current_hash", "by_tx_id"),
+    )
+
+
+__all__ = ["Chosen", "Withdrawal", "record_purged", "redacting"]
