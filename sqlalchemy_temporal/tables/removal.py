@@ -24,11 +24,13 @@ from sqlalchemy import (
 )
 
 from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.ddl.postgresql.withdrawal import among, over
 from sqlalchemy_temporal.naming import END_COLUMN, ID_COLUMN, TX_COLUMN
 from sqlalchemy_temporal.tables import months
 from sqlalchemy_temporal.tables.order import Order, Removed, move_horizon
 from sqlalchemy_temporal.tables.recorded import RecordedTable
 from sqlalchemy_temporal.tables.retention import is_over, versions_over
+from sqlalchemy_temporal.tables.withdrawal import hold_hashing, note_purged
 from sqlalchemy_temporal.tables.work import Work, record
 
 
@@ -114,6 +116,8 @@ class _Batch:
         boundary = self._boundary()
         if boundary is None:
             return 0
+        if hold_hashing(self.connection, self.one):
+            note_purged(self.connection, self.one, self._where())
         move_horizon(self.connection, self.one, boundary)
         removed = self.connection.execute(self._statement()).rowcount
         counts = {self.one.qualified: {"purge": removed}}
@@ -123,6 +127,10 @@ class _Batch:
     def _range(self, source: Any) -> list[ColumnElement[bool]]:
         end = source.c[END_COLUMN]
         return [end > self.after, end <= self.upto, is_over(self.connection, self.moment, source)]
+
+    def _where(self) -> str:
+        where = over(self.moment.hi, self.moment.inflight, self.after, self.upto)
+        return where if self.chosen is None else f"{where} AND {among(self.chosen.name)}"
 
     def _boundary(self) -> int | None:
         """The number of the last commit that ended one of them."""

@@ -64,3 +64,14 @@ def history_rows(connection: Connection, columns: str = "name") -> list[str]:
             text(f"SELECT {columns} FROM temporal_versioning.item_history ORDER BY 1")
         )
     )
+
+
+def age(engine: Engine, where: str, months: int) -> None:
+    """Make versions look as if they had ended so many months ago."""
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE temporal_versioning.item_history SET temporal_valid_to = "
+                f"temporal_valid_to - make_interval(months => {months}) WHERE {where}"
+            )
+        )

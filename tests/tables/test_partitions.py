@@ -20,7 +20,7 @@ from sqlalchemy_temporal import (
     versioned_table,
 )
 from tests.laws.programs import state_at
-from tests.tables.shop import Shop, history_rows, items, open_shop
+from tests.tables.shop import Shop, age, history_rows, items, open_shop
 
 NOW = datetime.now(UTC)
 
@@ -64,17 +64,6 @@ def partitioned(pg_engine: Engine) -> Shop:
         history_partition_by="month",
     )
     return open_shop(pg_engine, metadata)
-
-
-def age(engine: Engine, where: str, months: int) -> None:
-    """Make versions look as if they had ended so many months ago."""
-    with engine.begin() as connection:
-        connection.execute(
-            text(
-                "UPDATE temporal_versioning.item_history SET temporal_valid_to = "
-                f"temporal_valid_to - make_interval(months => {months}) WHERE {where}"
-            )
-        )
 
 
 def test_partitions_are_there_from_the_beginning_and_for_the_months_to_come(
