@@ -27,7 +27,6 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Sequence,
-    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -141,8 +140,7 @@ def _system_tables(schema: str) -> SystemTables:
 
 @lru_cache(maxsize=64)
 def _prefixed_tables(schema: str) -> SystemTables:
-    pending = Table("pending", MetaData(), *pending_columns())
-    described = _described(schema, MetaData(), pending)
+    described = _described(schema, MetaData(), _sqlite_pending())
     metadata = MetaData(info={_SYSTEM: schema})
     tables = {}
     for each in fields(described):
@@ -152,14 +150,49 @@ def _prefixed_tables(schema: str) -> SystemTables:
             for index in copy.indexes:
                 index.name = quoted_name(prefixed(schema, str(index.name)), None)
             tables[each.name] = copy
+    _sqlite_counts(metadata, schema)
     return SystemTables(schema, metadata, **tables)
 
 
-def pending_columns() -> tuple[Column[Any], ...]:
-    """The columns of the row that SQLite keeps of the transaction under way."""
-    return (
-        Column("one", SmallInteger, primary_key=True, autoincrement=False),
-        Column("tx_id", BigInteger),
+def _sqlite_pending() -> Table:
+    """The one row that SQLite keeps of the transaction under way.
+
+    ``mode`` is ``'client'`` when somebody opened the transaction and will close it, which
+    makes the commit, and ``'statement'`` when nobody did: then each statement is a commit.
+    """
+    return Table(
+        "pending",
+        MetaData(),
+        Column("one", Integer, primary_key=True, autoincrement=False),
+        Column("tx_id", Integer),
+        Column("mode", Text),
+        Column("token", Text),
+        Column("started_at", _Time),
+        Column("operation", Text),
+        Column("author", Text),
+        Column("message", Text),
+        Column("context", _Json),
+        Column("parent_uuid", Uuid),
+        Column("merge_parent_uuid", Uuid),
+        Column("expected_head", Uuid),
+        Column("statement_at", Text),
+        Column("statement_changes", Integer),
+        Column("touched", Integer, nullable=False, server_default=text("0")),
+        Column("template", Text),
+        comment="The transaction under way.",
+    )
+
+
+def _sqlite_counts(metadata: MetaData, schema: str) -> Table:
+    return Table(
+        prefixed(schema, "counts"),
+        metadata,
+        Column("name", Text, primary_key=True),
+        Column("touched", Integer, nullable=False, server_default=text("0")),
+        Column("inserted", Integer, nullable=False, server_default=text("0")),
+        Column("updated", Integer, nullable=False, server_default=text("0")),
+        Column("deleted", Integer, nullable=False, server_default=text("0")),
+        comment="What the transaction under way changed, by table.",
     )
 
 

@@ -47,12 +47,15 @@ class ColumnSpec:
         expression: for a virtual generated column, the expression that computes it;
             such a column is NULL in what triggers see.
         type: its type as SQL.
+        collation: how the primary key compares it, where that is not the database's
+            ordinary way (SQLite).
     """
 
     name: str
     generated: bool = False
     expression: str | None = None
     type: str = ""
+    collation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class TableSpec:
         kind: which sort of triggers it needs.
         unrecorded: the columns that are not recorded.
         found_in: the schema the catalog has it in, when that was asked.
+        uniques: for SQLite, the columns of unique indexes and how they compare: rows that
+            equal a new one in them are what REPLACE deletes.
     """
 
     schema: str | None
@@ -80,6 +85,7 @@ class TableSpec:
     kind: TableKind = "ordinary"
     unrecorded: tuple[ColumnSpec, ...] = ()
     found_in: str | None = None
+    uniques: tuple[tuple[tuple[str, str | None], ...], ...] = ()
 
     @property
     def live_schema(self) -> str:
