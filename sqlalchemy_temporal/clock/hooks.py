@@ -21,10 +21,11 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, event
@@ -70,15 +71,24 @@ def attach(bind: Engine | Connection, schema: str = DEFAULT_SCHEMA) -> None:
     """
     if bind.dialect.name != "sqlite":
         return
-    engine: Any = bind.engine
-    while hasattr(engine, "_proxied"):  # made by execution_options()
-        engine = engine._proxied
+    engine = _root(bind)
     schemas: set[str] | None = getattr(engine, _ATTACHED, None)
     if schemas is None:
         schemas = set()
         setattr(engine, _ATTACHED, schemas)
         _listen(engine, schemas)
     schemas.add(schema)
+
+
+def _root(bind: Engine | Connection) -> Engine:
+    engine: Any = bind.engine
+    while hasattr(engine, "_proxied"):  # made by execution_options()
+        engine = engine._proxied
+    return cast("Engine", engine)
+
+
+def _schemas(connection: Connection) -> tuple[str, ...]:
+    return tuple(sorted(getattr(_root(connection), _ATTACHED, ())))
 
 
 def _listen(engine: Engine, schemas: set[str]) -> None:
@@ -111,17 +121,48 @@ def _listen(engine: Engine, schemas: set[str]) -> None:
 
 def begin_really(connection: Connection) -> None:
     """Begin the transaction that SQLAlchemy has begun, where the driver puts that off."""
+    if connection.dialect.name != "sqlite":
+        return
     driver = connection.connection.driver_connection
     if not driver.in_transaction and _begins_by_itself(driver):  # type: ignore[union-attr]
         _run(connection, "BEGIN")
 
 
-def set_on_transaction(connection: Connection, schema: str, settings: dict[str, Any]) -> None:
+@contextmanager
+def setting_up(connection: Connection, schema: str) -> Iterator[None]:
+    """Open no transaction in the block, which makes what is needed for that."""
+    state = _state(connection, schema)
+    if state.opened:
+        yield
+        return
+    state.missing = True
+    yield
+    state.missing = False
+
+
+def torn_down(connection: Connection, schema: str) -> None:
+    """Note that the library's own tables are gone, so there is nothing to close."""
+    state = _state(connection, schema)
+    state.opened, state.missing = False, True
+
+
+def set_on_transaction(
+    connection: Connection, settings: dict[str, Any], schema: str | None = None
+) -> None:
     """Set columns of the open transaction, or of the one that the next write will open.
 
     In a savepoint the transaction is opened at once, so that what is set is rolled back with
     the savepoint.
+
+    Parameters:
+        connection: the connection whose transaction is meant.
+        settings: values by the names of columns of the library's ``pending`` table.
+        schema: the schema of the library's own tables; None for all that are in use.
     """
+    if schema is None:
+        for each in _schemas(connection) or (DEFAULT_SCHEMA,):
+            set_on_transaction(connection, settings, each)
+        return
     attach(connection, schema)
     state = _state(connection, schema)
     if connection.in_nested_transaction() and not state.opened and _has_transaction(connection):
@@ -138,8 +179,8 @@ def transaction_id(connection: Connection, schema: str) -> int | None:
     if not _has_transaction(connection):
         return None
     _open(connection, schema)
-    row = _run(connection, f"SELECT tx_id FROM {_sql(connection, schema).name('pending')}")
-    return None if row is None else int(row[0])
+    row = _run(connection, _sql(connection, schema).under_way)
+    return None if row is None else row[2]
 
 
 # ------------------------------------------------------------------------------- listeners
@@ -176,6 +217,7 @@ def _kind(statement: str, context: Any) -> str:
 
 
 def _forget(connection: Connection) -> None:
+    """Look again whether the database has versioning, and whether a transaction is open."""
     connection.info.pop(_ATTACHED, None)
 
 
@@ -204,7 +246,7 @@ def _open(connection: Connection, schema: str) -> None:
     sql = _sql(connection, schema)
     try:
         # A write comes first: after a read, the lock might not be had any more.
-        _run(connection, f"DELETE FROM {sql.name('pending')} WHERE 0")
+        _run(connection, sql.take_lock)
     except sqlite3.OperationalError as error:
         if "no such table" not in str(error):
             raise
@@ -213,12 +255,8 @@ def _open(connection: Connection, schema: str) -> None:
     mode, token = _pending(connection, schema)
     if mode != "client" or token != state.token:
         if mode == "client":  # somebody began it, committed and never ended it
-            _run(connection, f"INSERT INTO {sql.name('end')} (committed_at) VALUES (NULL)")
-        _run(
-            connection,
-            f"INSERT INTO {sql.name('begin')} (token, started_at) VALUES (?, ?)",
-            (state.token, _now()),
-        )
+            _run(connection, sql.end, (None,))
+        _run(connection, sql.begin, (state.token, _now()))
     state.opened = True
     if state.settings:
         _assign(connection, schema, state.settings)
@@ -230,26 +268,19 @@ def _close(connection: Connection, schema: str) -> None:
         state.opened = _pending(connection, schema) == ("client", state.token)
     if state.opened:
         _check_parent(connection, schema)
-        sql = _sql(connection, schema)
-        _run(connection, f"INSERT INTO {sql.name('end')} (committed_at) VALUES (?)", (_now(),))
+        _run(connection, _sql(connection, schema).end, (_now(),))
     connection.info.get(_ATTACHED, {}).pop(schema, None)
 
 
 def _pending(connection: Connection, schema: str) -> tuple[str | None, str | None]:
     """The mode and the token of the transaction under way."""
-    name = _sql(connection, schema).name("pending")
-    row = _run(connection, f"SELECT mode, token FROM {name}")
+    row = _run(connection, _sql(connection, schema).under_way)
     return (None, None) if row is None else (row[0], row[1])
 
 
 def _check_parent(connection: Connection, schema: str) -> None:
     """Refuse a commit that expected another HEAD; there is one writer, so none comes between."""
-    sql = _sql(connection, schema)
-    row = _run(
-        connection,
-        f"SELECT p.expected_head, (SELECT c.uuid FROM {sql.name('commit')} AS c "
-        f"ORDER BY c.seq DESC LIMIT 1) FROM {sql.name('pending')} AS p",
-    )
+    row = _run(connection, _sql(connection, schema).parents)
     if row is None or row[0] is None or row[0] == row[1]:
         return
     raise StaleParentError(
@@ -260,13 +291,7 @@ def _check_parent(connection: Connection, schema: str) -> None:
 
 
 def _assign(connection: Connection, schema: str, settings: dict[str, Any]) -> None:
-    sql = _sql(connection, schema)
-    assigned = ", ".join(f"{connection.dialect.identifier_preparer.quote(n)} = ?" for n in settings)
-    _run(
-        connection,
-        f"UPDATE {sql.name('pending')} SET {assigned}",
-        tuple(settings.values()),
-    )
+    _run(connection, _sql(connection, schema).assign(settings), tuple(settings.values()))
 
 
 def _sql(connection: Connection, schema: str) -> SystemSql:
@@ -287,4 +312,11 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
-__all__ = ["attach", "begin_really", "set_on_transaction", "transaction_id"]
+__all__ = [
+    "attach",
+    "begin_really",
+    "set_on_transaction",
+    "setting_up",
+    "torn_down",
+    "transaction_id",
+]

@@ -15,7 +15,10 @@ from typing import Any, Literal
 from sqlalchemy import Column, Table
 from sqlalchemy.engine import Dialect
 
+from sqlalchemy_temporal.errors import ConfigurationError
 from sqlalchemy_temporal.naming import (
+    SYSTEM_COLUMNS,
+    TX_COLUMN,
     VersioningOptions,
     base_name,
     function_name,
@@ -132,6 +135,25 @@ class TableSpec:
         return function_name(purpose, self.schema, self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class LiveTable:
+    """A live table as the catalog describes it.
+
+    Attributes:
+        spec: what its DDL is generated from.
+        has_system_column: whether it already carries the system column.
+        inherits_system_column: whether it has it from the table it inherits from.
+        children: schema and name of each table that inherits from it.
+        partitions: schema and name of each partition, when it is partitioned.
+    """
+
+    spec: TableSpec
+    has_system_column: bool
+    inherits_system_column: bool
+    children: tuple[tuple[str, str], ...]
+    partitions: tuple[tuple[str, str], ...]
+
+
 def spec_from_table(table: Table, dialect: Dialect) -> TableSpec:
     """Describe a versioned ``table`` without asking a database.
 
@@ -152,6 +174,37 @@ def spec_from_table(table: Table, dialect: Dialect) -> TableSpec:
     )
 
 
+def check_columns(
+    label: str, names: set[str], key: tuple[str, ...], options: VersioningOptions
+) -> None:
+    """Refuse columns that cannot be versioned, or excluded.
+
+    Parameters:
+        label: how to call the table.
+        names: its columns.
+        key: those of its key.
+        options: how it is versioned.
+
+    Raises:
+        ConfigurationError: there are such.
+    """
+    missing = sorted(set(options.exclude) - names)
+    if missing:
+        raise ConfigurationError(
+            f"table {label!r} has no column(s) {', '.join(missing)} to exclude"
+        )
+    in_key = sorted(set(options.exclude) & set(key))
+    if in_key:
+        raise ConfigurationError(
+            f"table {label!r}: key column(s) {', '.join(in_key)} cannot be excluded"
+        )
+    clash = sorted((names & set(SYSTEM_COLUMNS)) - {TX_COLUMN})
+    if clash:
+        raise ConfigurationError(
+            f"table {label!r}: column name(s) {', '.join(clash)} are used by versioning"
+        )
+
+
 def _column_spec(column: Column[Any], dialect: Dialect) -> ColumnSpec:
     return ColumnSpec(
         name=str(column.name),
@@ -166,4 +219,11 @@ def _kind(options: Mapping[str, Any]) -> TableKind:
     return "inherited" if options.get("inherits") else "ordinary"
 
 
-__all__ = ["ColumnSpec", "TableKind", "TableSpec", "spec_from_table"]
+__all__ = [
+    "ColumnSpec",
+    "LiveTable",
+    "TableKind",
+    "TableSpec",
+    "check_columns",
+    "spec_from_table",
+]

@@ -17,7 +17,9 @@ _TABLE = text(
     "AND type IN ('table', 'view')"
 )
 _COLUMNS = text("SELECT name, type, pk, hidden FROM pragma_table_xinfo(:name) ORDER BY cid")
-_FOREIGN_KEYS = text('SELECT id, "from" AS name FROM pragma_foreign_key_list(:name) ORDER BY id, seq')
+_FOREIGN_KEYS = text(
+    'SELECT id, "from" AS name FROM pragma_foreign_key_list(:name) ORDER BY id, seq'
+)
 _UNIQUES = text('SELECT name FROM pragma_index_list(:name) WHERE "unique" ORDER BY seq')
 _INDEXED = text("SELECT name, coll, cid FROM pragma_index_xinfo(:name) WHERE key ORDER BY seqno")
 _TRIAL = "temporal_trial_of_collations"
@@ -79,7 +81,7 @@ def reflect_table(
         foreign_keys=tuple(f for f in _foreign_keys(connection, name) if set(f) <= recorded),
         options=options,
         unrecorded=tuple(c for c in columns if c.name in options.exclude),
-        uniques=_uniques(connection, name, primary),
+        uniques=unique_indexes(connection, name, primary),
     )
     current = current_name(None, name, options)
     has_current = connection.execute(_TABLE, {"name": current}).one_or_none() is not None
@@ -93,9 +95,14 @@ def _foreign_keys(connection: Connection, name: str) -> list[tuple[str, ...]]:
     return sorted({tuple(columns) for columns in found.values()})
 
 
-def _uniques(
+def unique_indexes(
     connection: Connection, name: str, key: tuple[str, ...]
 ) -> tuple[tuple[tuple[str, str | None], ...], ...]:
+    """The columns of unique indexes but the primary key, with collations other than bytes.
+
+    Raises:
+        ConfigurationError: an index is on an expression.
+    """
     found = []
     for index in connection.scalars(_UNIQUES, {"name": name}).all():
         columns = connection.execute(_INDEXED, {"name": index}).all()

@@ -26,9 +26,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
+from sqlalchemy_temporal.ddl.refs import first_branch
 from sqlalchemy_temporal.schema import SystemTables, prefixed, system_of
 
 TEMPLATE = 1
@@ -85,6 +87,41 @@ class SystemSql:
             f"UPDATE {self.name('counts')} SET {assigned} WHERE name = {self.quote.literal(table)}"
         )
 
+    # What the hooks run ------------------------------------------------------------
+
+    @property
+    def take_lock(self) -> str:
+        """Take the write lock and change nothing."""
+        return f"DELETE FROM {self.name('pending')} WHERE 0"
+
+    @property
+    def under_way(self) -> str:
+        """The mode, the token and the id of the transaction under way."""
+        return f"SELECT mode, token, tx_id FROM {self.name('pending')}"
+
+    @property
+    def begin(self) -> str:
+        """Open a transaction; parameters: its token and when it began."""
+        return f"INSERT INTO {self.name('begin')} (token, started_at) VALUES (?, ?)"
+
+    @property
+    def end(self) -> str:
+        """Close the transaction under way; parameter: the time, or None."""
+        return f"INSERT INTO {self.name('end')} (committed_at) VALUES (?)"
+
+    @property
+    def parents(self) -> str:
+        """The HEAD that the transaction under way expects, and HEAD."""
+        return (
+            f"SELECT p.expected_head, (SELECT c.uuid FROM {self.name('commit')} AS c "
+            f"ORDER BY c.seq DESC LIMIT 1) FROM {self.name('pending')} AS p"
+        )
+
+    def assign(self, columns: Iterable[str]) -> str:
+        """Set columns of the transaction under way; parameters: their values."""
+        assigned = ", ".join(f"{self.quote.name(column)} = ?" for column in columns)
+        return f"UPDATE {self.name('pending')} SET {assigned}"
+
     # Statements --------------------------------------------------------------------
 
     def create(self) -> tuple[str, ...]:
@@ -99,6 +136,7 @@ class SystemSql:
         pending = self.name("pending")
         return (
             *(statement.strip() for statement in made),
+            first_branch(self.name("ref")),
             (
                 f"CREATE UNIQUE INDEX IF NOT EXISTS {self.name('transaction_uuid')} "
                 f"ON {self.name('transaction')} (uuid)"
@@ -134,7 +172,7 @@ class SystemSql:
         )
 
     @property
-    def _dialect(self) -> object:
+    def _dialect(self) -> Dialect:
         return self.quote.dialect
 
     def _programs(self) -> tuple[str, ...]:
@@ -145,7 +183,9 @@ class SystemSql:
                 f"FROM {self.name('pending')} WHERE mode = 'client'"
             ),
             f"CREATE VIEW {self.name('end')} AS SELECT NULL AS committed_at",
-            self._trigger("begin_client", f"INSTEAD OF INSERT ON {self.name('begin')}", self._begin()),
+            self._trigger(
+                "begin_client", f"INSTEAD OF INSERT ON {self.name('begin')}", self._begin()
+            ),
             self._trigger("end_client", f"INSTEAD OF INSERT ON {self.name('end')}", self._end()),
             self._trigger(
                 "statement", f"AFTER UPDATE OF touched ON {self.name('pending')}", self._statement()
@@ -155,8 +195,10 @@ class SystemSql:
                 f"AFTER UPDATE ON {self.name('counts')} WHEN NEW.touched AND "
                 f"(SELECT p.mode FROM {self.name('pending')} AS p) = 'statement'",
                 [
-                    f"UPDATE {self.name('transaction')} SET counts = {self._counts()} "
-                    f"WHERE id = {self.tx}"
+                    (
+                        f"UPDATE {self.name('transaction')} SET counts = {self._counts()} "
+                        f"WHERE id = {self.tx}"
+                    )
                 ],
             ),
         )
@@ -180,14 +222,18 @@ class SystemSql:
             f"{prefixed(self.schema, 'end')} VALUES (NULL)"
         )
         return [
-            f"SELECT RAISE(ABORT, {self.quote.literal(message)}) "
-            f"WHERE (SELECT p.mode FROM {pending} AS p) = 'client'",
+            (
+                f"SELECT RAISE(ABORT, {self.quote.literal(message)}) "
+                f"WHERE (SELECT p.mode FROM {pending} AS p) = 'client'"
+            ),
             self._reset_counts(),
-            f"UPDATE {pending} SET tx_id = {self._next_id()}, mode = 'client', "
-            f"started_at = coalesce(NEW.started_at, {NOW}), token = NEW.token, "
-            "author = NEW.author, message = NEW.message, context = NEW.context, "
-            "operation = NEW.operation, parent_uuid = NEW.parent_uuid, "
-            "merge_parent_uuid = NEW.merge_parent_uuid, expected_head = NULL",
+            (
+                f"UPDATE {pending} SET tx_id = {self._next_id()}, mode = 'client', "
+                f"started_at = coalesce(NEW.started_at, {NOW}), token = NEW.token, "
+                "author = NEW.author, message = NEW.message, context = NEW.context, "
+                "operation = NEW.operation, parent_uuid = NEW.parent_uuid, "
+                "merge_parent_uuid = NEW.merge_parent_uuid, expected_head = NULL"
+            ),
         ]
 
     def _end(self) -> list[str]:
@@ -202,20 +248,23 @@ class SystemSql:
     p.parent_uuid, p.merge_parent_uuid
   FROM {pending} AS p WHERE p.mode = 'client' AND {changed}""",
             self._seal(
-                f"{changed} AND t.id = {self.tx} "
-                f"AND (SELECT p.mode FROM {pending} AS p) = 'client'"
+                f"{changed} AND t.id = {self.tx} AND (SELECT p.mode FROM {pending} AS p) = 'client'"
             ),
             self._reset_counts(),
-            f"UPDATE {pending} SET tx_id = NULL, mode = NULL, token = NULL, author = NULL, "
-            "message = NULL, context = NULL, operation = NULL, parent_uuid = NULL, "
-            "merge_parent_uuid = NULL, expected_head = NULL",
+            (
+                f"UPDATE {pending} SET tx_id = NULL, mode = NULL, token = NULL, author = NULL, "
+                "message = NULL, context = NULL, operation = NULL, parent_uuid = NULL, "
+                "merge_parent_uuid = NULL, expected_head = NULL"
+            ),
         ]
 
     def _statement(self) -> list[str]:
         pending = self.name("pending")
         return [
-            f"UPDATE {pending} SET tx_id = {self._next_id()}, mode = 'statement', "
-            f"started_at = {NOW}, statement_at = {NOW}, statement_changes = NULL",
+            (
+                f"UPDATE {pending} SET tx_id = {self._next_id()}, mode = 'statement', "
+                f"started_at = {NOW}, statement_at = {NOW}, statement_changes = NULL"
+            ),
             self._reset_counts(),
             f"""INSERT INTO {self.name("transaction")} (id, commit_seq, started_at,
     committed_at, uuid, operation, database_user, counts)
@@ -236,8 +285,9 @@ class SystemSql:
     def _seal(self, which: str) -> str:
         """The commit of a transaction: after the last one, whatever the clock says."""
         last = f"(SELECT max(m.seq) FROM {self.name('commit')} AS m)"
-        later = _text_of(f"max({_number_of('t.committed_at')}, "
-                         f"coalesce({_number_of('c.effective_at')} + 1, 0))")
+        later = _text_of(
+            f"max({_number_of('t.committed_at')}, coalesce({_number_of('c.effective_at')} + 1, 0))"
+        )
         return f"""INSERT INTO {self.name("commit")} (seq, tx_id, uuid, parent_uuid,
     merge_parent_uuid, effective_at, hi, lo, inflight)
   SELECT t.id, t.id, t.uuid, coalesce(t.parent_uuid, c.uuid), t.merge_parent_uuid,

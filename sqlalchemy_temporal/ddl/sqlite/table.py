@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
-from sqlalchemy_temporal.ddl.spec import TableSpec
+from sqlalchemy_temporal.ddl.spec import ColumnSpec, TableSpec
 from sqlalchemy_temporal.ddl.sqlite.system import SystemSql, trigger
 from sqlalchemy_temporal.naming import (
     END_COLUMN,
@@ -38,8 +38,25 @@ from sqlalchemy_temporal.naming import (
     shorten,
 )
 
+PURPOSES = (
+    "suspect_insert",
+    "suspect_update",
+    "insert",
+    "update",
+    "updated",
+    "delete",
+    "deleted",
+    "replaced",
+)
+"""The triggers of each table, see :meth:`SqliteTableSql.triggers`."""
+
 _GONE = "temporal_gone"
 _TYPE = re.compile(r"[\w\s(),.+-]*")
+
+
+def trigger_name(purpose: str, table: str) -> str:
+    """A trigger's name; unlike PostgreSQL's they have one name space per database."""
+    return shorten(f"temporal_{purpose}__{table}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +95,12 @@ class SqliteTableSql:
         spec = self.spec
         return self.quote.name(replaced_name(spec.schema, spec.name, spec.options))
 
-    def trigger_name(self, purpose: str) -> str:
-        """A trigger's name; unlike PostgreSQL's they have one name space per database."""
-        return shorten(f"temporal_{purpose}__{self.spec.name}")
-
     # Tables ------------------------------------------------------------------------
 
     def history_statements(self) -> Iterator[str]:
         """Create the history table and its indexes."""
         q = self.quote
-        columns = ", ".join(self._history_column(c.name) for c in self.spec.columns)
+        columns = ", ".join(self.history_column(c.name) for c in self.spec.columns)
         yield (
             f"CREATE TABLE IF NOT EXISTS {self.history} ({columns}, "
             f"{ID_COLUMN} INTEGER PRIMARY KEY, {OPERATION_COLUMN} TEXT NOT NULL, "
@@ -97,9 +110,17 @@ class SqliteTableSql:
         )
         yield from self.index_statements()
 
-    def _history_column(self, name: str) -> str:
-        spec = next(c for c in self.spec.columns if c.name == name)
-        return f"{self.quote.name(name)} {_plain_type(spec.type)}{_collate(spec.collation)}".strip()
+    def history_column(self, name: str) -> str:
+        """A column of history: without a type, so that it keeps every value as it is."""
+        return f"{self.quote.name(name)}{_collate(self._column(name).collation)}"
+
+    def _column(self, name: str) -> ColumnSpec:
+        return next(column for column in self.spec.columns if column.name == name)
+
+    def _key_column(self, name: str) -> str:
+        """A key column beside the live table, which compares as the live table's does."""
+        column = self._column(name)
+        return f"{self.quote.name(name)} {_plain_type(column.type)}{_collate(column.collation)}"
 
     def indexes(self) -> dict[str, tuple[str, ...]]:
         """Index names of the history table and their columns."""
@@ -129,7 +150,7 @@ class SqliteTableSql:
     def current_statements(self) -> Iterator[str]:
         """Create the tables beside the live one; rows that are there begin now."""
         q, system = self.quote, self.system
-        key = ", ".join(self._history_column(name) for name in self.spec.key)
+        key = ", ".join(self._key_column(name) for name in self.spec.key)
         yield from self.drop_current_statements()
         yield (
             f"CREATE TABLE {self.current} ({key}, {TX_COLUMN} INTEGER NOT NULL, "
@@ -139,8 +160,7 @@ class SqliteTableSql:
             f"CREATE INDEX {q.name(shorten(f'{self.spec.history_table}_current_idx'))} "
             f"ON {self.current} ({TX_COLUMN})"
         )
-        columns = ", ".join(self._history_column(c.name) for c in self.spec.columns)
-        yield f"CREATE TABLE {self.replaced} ({columns}, {_GONE} INTEGER NOT NULL DEFAULT 0)"
+        yield from self._replaced_statements()
         yield system.start
         yield (
             f"INSERT INTO {self.current} ({q.names(self.spec.key)}, {TX_COLUMN}) "
@@ -152,9 +172,15 @@ class SqliteTableSql:
         yield f"DROP TABLE IF EXISTS {self.current}"
         yield f"DROP TABLE IF EXISTS {self.replaced}"
 
+    def _replaced_statements(self) -> Iterator[str]:
+        columns = ", ".join(self.history_column(c.name) for c in self.spec.columns)
+        yield f"DROP TABLE IF EXISTS {self.replaced}"
+        yield f"CREATE TABLE {self.replaced} ({columns}, {_GONE} INTEGER NOT NULL DEFAULT 0)"
+
     def adopt_statements(self) -> Iterator[str]:
         """Let rows that escaped the triggers begin now, and forget rows that are gone."""
         q, system = self.quote, self.system
+        yield from self._replaced_statements()
         yield system.start
         yield (
             f"INSERT INTO {self.current} ({q.names(self.spec.key)}, {TX_COLUMN}) "
@@ -244,13 +270,13 @@ class SqliteTableSql:
     def _suspects(self, *, but_not: str = "") -> Iterator[str]:
         """Keep the rows that the new row would replace, if it does replace rows."""
         matches = [self._same("l.", "NEW.")]
-        for unique in self.spec.uniques:
-            matches.append(
-                " AND ".join(
-                    f"l.{self.quote.name(name)} = NEW.{self.quote.name(name)}{_collate(collation)}"
-                    for name, collation in unique
-                )
+        matches += [
+            " AND ".join(
+                f"l.{self.quote.name(name)} = NEW.{self.quote.name(name)}{_collate(collation)}"
+                for name, collation in unique
             )
+            for unique in self.spec.uniques
+        ]
         which = " OR ".join(f"({match})" for match in dict.fromkeys(matches))
         names = self.quote.names(self.spec.column_names)
         yield f"DELETE FROM {self.replaced}"
@@ -274,8 +300,10 @@ class SqliteTableSql:
     def triggers(self) -> dict[str, str]:
         """The triggers' names and their statements."""
         made: dict[str, str] = {}
-        for purpose, (when, body) in self._programs().items():
-            name = self.trigger_name(purpose)
+        programs = self._programs()
+        for purpose in PURPOSES:
+            when, body = programs[purpose]
+            name = trigger_name(purpose, self.spec.name)
             made[name] = trigger(self.quote.name(name), when, body)
         return made
 
@@ -303,9 +331,11 @@ class SqliteTableSql:
                     *self._confirm(),
                     f"DELETE FROM {self.current} WHERE {self._same('', 'NEW.')}",
                     *self._refuse_null_key(),
-                    f"INSERT INTO {self.current} ({self.quote.names(spec.key)}, {TX_COLUMN}) "
-                    f"SELECT {self.quote.names(spec.key, 'NEW.')}, {system.tx} "
-                    f"WHERE EXISTS (SELECT 1 FROM {live} AS l WHERE {self._same('l.', 'NEW.')})",
+                    (
+                        f"INSERT INTO {self.current} ({self.quote.names(spec.key)}, {TX_COLUMN}) "
+                        f"SELECT {self.quote.names(spec.key, 'NEW.')}, {system.tx} "
+                        f"WHERE EXISTS (SELECT 1 FROM {live} AS l WHERE {self._same('l.', 'NEW.')})"
+                    ),
                     self._count("inserted = inserted + 1"),
                     system.finish,
                 ),
@@ -331,8 +361,10 @@ class SqliteTableSql:
             "deleted": (
                 f"AFTER DELETE ON {live}",
                 (
-                    f"DELETE FROM {self.current} WHERE {self._same('', 'OLD.')} AND NOT EXISTS "
-                    f"(SELECT 1 FROM {live} AS l WHERE {self._same('l.', 'OLD.')})",
+                    (
+                        f"DELETE FROM {self.current} WHERE {self._same('', 'OLD.')} AND NOT EXISTS "
+                        f"(SELECT 1 FROM {live} AS l WHERE {self._same('l.', 'OLD.')})"
+                    ),
                     system.finish,
                 ),
             ),
@@ -418,7 +450,10 @@ class SqliteTableSql:
             "disabled_tx_id = NULL, disabled_at = NULL"
         )
         yield self._identities(listed)
-        yield f"INSERT OR IGNORE INTO {system.name('counts')} (name) VALUES ({q.literal(spec.qualified)})"
+        yield (
+            f"INSERT OR IGNORE INTO {system.name('counts')} (name) "
+            f"VALUES ({q.literal(spec.qualified)})"
+        )
         yield from self.note_statements("BASELINE")
 
     def _identities(self, listed: str) -> str:
