@@ -17,6 +17,7 @@ from sqlalchemy import (
     ARRAY,
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Dialect,
@@ -32,6 +33,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    literal_column,
     or_,
     text,
 )
@@ -83,6 +85,8 @@ class SystemTables:
     leaf_override: Table
     ref: Table
     ref_log: Table
+    merge: Table
+    conflict: Table
     pk_change: Table
     pending: Table
 
@@ -212,6 +216,8 @@ def _described(schema: str, metadata: MetaData, pending: Table) -> SystemTables:
         leaf_override=_leaf_override(metadata),
         ref=_ref(metadata),
         ref_log=_ref_log(metadata),
+        merge=_merge(metadata),
+        conflict=_conflict(metadata),
         pk_change=_pk_change(metadata),
         pending=pending,
     )
@@ -373,6 +379,53 @@ def _ref_log(metadata: MetaData) -> Table:
         Column("author", Text),
         Column("database_user", Text),
         comment="What happened to tags, branches and HEAD, in order.",
+    )
+
+
+def _merge(metadata: MetaData) -> Table:
+    table = Table(
+        "merge",
+        metadata,
+        Column("id", _Number, Identity(always=True), primary_key=True),
+        Column("status", Text, nullable=False),
+        Column("revision", Text, nullable=False),
+        Column("ours_uuid", Uuid, nullable=False),
+        Column("theirs_uuid", Uuid, nullable=False),
+        Column("tables", _Json),
+        Column("strict", Boolean, nullable=False),
+        Column("author", Text),
+        Column("message", Text),
+        Column("started_at", _Time, nullable=False, server_default=func.current_timestamp()),
+        Column("ended_at", _Time),
+        comment="Merges that met conflicts: open, committed or aborted.",
+    )
+    is_open = table.c.status == literal_column("'open'")
+    Index(
+        "merge_open", table.c.status, unique=True, postgresql_where=is_open, sqlite_where=is_open
+    )
+    return table
+
+
+def _conflict(metadata: MetaData) -> Table:
+    return Table(
+        "conflict",
+        metadata,
+        Column("id", _Number, Identity(always=True), primary_key=True),
+        Column("merge_id", BigInteger, nullable=False),
+        Column("table_name", Text, nullable=False),
+        Column("key_text", Text, nullable=False),
+        Column("row_key", _Json, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("columns", _Json, nullable=False),
+        Column("base", _Json),
+        Column("ours", _Json),
+        Column("theirs", _Json),
+        Column("resolution", Text),
+        Column("given", _Json),
+        Column("resolved_by", Text),
+        Column("resolved_at", _Time),
+        UniqueConstraint("merge_id", "table_name", "key_text"),
+        comment="Rows that both sides of a merge changed, and how each is resolved.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -213,11 +213,4 @@ def combine(columns: Columns, base: RowAt, left: RowAt, right: RowAt) -> RowAt:
     return RowAt(stands, tuple(cells), tuple(known), certain)
 
 
-def columns_of(
-    table: VersionedTable, names: Sequence[str], equal: Sequence[Equal]
-) -> Columns:
-    """The columns of a merge."""
-    return Columns(table, tuple(names), tuple(equal))
-
-
-__all__ = ["Columns", "Flag", "RowAt", "SideBySide", "columns_of", "combine"]
+__all__ = ["Columns", "Flag", "RowAt", "SideBySide", "combine"]
