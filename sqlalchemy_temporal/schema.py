@@ -400,9 +400,7 @@ def _merge(metadata: MetaData) -> Table:
         comment="Merges that met conflicts: open, committed or aborted.",
     )
     is_open = table.c.status == literal_column("'open'")
-    Index(
-        "merge_open", table.c.status, unique=True, postgresql_where=is_open, sqlite_where=is_open
-    )
+    Index("merge_open", table.c.status, unique=True, postgresql_where=is_open, sqlite_where=is_open)
     return table
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, null, select, update
+from sqlalchemy import Connection, func, insert, literal, null, select, update
 
 from sqlalchemy_temporal.clock.describe import current_actor
 from sqlalchemy_temporal.errors import MergeError
@@ -54,7 +55,7 @@ def resolve_conflicts(
     if values is not None or key is not None:
         if len(chosen) != 1 or key is None:
             raise MergeError("one row is resolved by its table and key=...")
-        return _one(connection, tables, merge, chosen[0], key, take, values, who)
+        return _one(connection, tables, merge, chosen[0], _Decision(key, take, values, who))
     conflict = tables.conflict
     where = [conflict.c.merge_id == merge.id, conflict.c.kind != GIVEN]
     if entities:
@@ -72,18 +73,30 @@ def _marks(who: str | None, resolution: str | None, given: Any) -> dict[str, Any
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """What is decided about one row."""
+
+    key: Any
+    take: str | None
+    values: Mapping[str, Any] | None
+    who: str | None
+
+    @property
+    def marks(self) -> dict[str, Any]:
+        given = null() if self.values is None else encode_row(self.values)
+        return _marks(self.who, self.take or "values", given)
+
+
 def _one(
     connection: Connection,
     tables: SystemTables,
     merge: OpenMerge,
     table: VersionedTable,
-    key: Any,
-    take: str | None,
-    values: Mapping[str, Any] | None,
-    who: str | None,
+    decision: _Decision,
 ) -> int:
     conflict = tables.conflict
-    text = _text_of(connection, table, key)
+    text = _text_of(connection, table, decision.key)
     row = connection.execute(
         select(conflict).where(
             conflict.c.merge_id == merge.id,
@@ -91,35 +104,29 @@ def _one(
             conflict.c.key_text == text,
         )
     ).one_or_none()
-    if values is not None:
-        _check_values(table, values, None if row is None else conflict_from(row))
-    if row is None and take is not None:
-        raise MergeError(f"{table.name} has no conflict at the key {key!r}")
-    marks = _marks(who, take or "values", null() if values is None else encode_row(values))
+    if decision.values is not None:
+        _check_values(table, decision.values, None if row is None else conflict_from(row))
+    elif row is None:
+        raise MergeError(f"{table.name} has no conflict at the key {decision.key!r}")
     if row is not None:
-        connection.execute(update(conflict).where(conflict.c.id == row.id).values(marks))
+        connection.execute(update(conflict).where(conflict.c.id == row.id).values(decision.marks))
         return 1
-    connection.execute(
-        insert(conflict).values(
-            merge_id=merge.id,
-            table_name=table.name,
-            key_text=text,
-            row_key=encode_row(key_values(table, key)),
-            kind=GIVEN,
-            columns=list(values or ()),
-            base=null(),
-            ours=null(),
-            theirs=null(),
-            **marks,
-        )
-    )
+    values = {
+        "merge_id": merge.id,
+        "table_name": table.name,
+        "key_text": text,
+        "row_key": encode_row(key_values(table, decision.key)),
+        "kind": GIVEN,
+        "columns": list(decision.values or ()),
+        **dict.fromkeys(("base", "ours", "theirs"), null()),
+        **decision.marks,
+    }
+    connection.execute(insert(conflict).values(values))
     return 1
 
 
 def _text_of(connection: Connection, table: VersionedTable, key: Any) -> str:
     """The key as the plan writes it, by the database itself."""
-    from sqlalchemy import literal
-
     parts = key_values(table, key)
     typed = [literal(parts[name], table.live.c[name].type) for name in table.key]
     text: str = connection.execute(select(key_text(typed, connection.dialect.name))).scalar_one()

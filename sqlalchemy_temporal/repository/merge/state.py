@@ -144,7 +144,7 @@ def begin(connection: Connection, tables: SystemTables, values: Mapping[str, Any
     merge = tables.merge
     try:
         with connection.begin_nested():
-            return connection.execute(
+            number: int = connection.execute(
                 insert(merge).values(status=OPEN, **values).returning(merge.c.id)
             ).scalar_one()
     except IntegrityError as error:
@@ -152,6 +152,7 @@ def begin(connection: Connection, tables: SystemTables, values: Mapping[str, Any
             "another merge is in progress; commit it with merge_commit() or give it up with "
             "merge_abort()"
         ) from error
+    return number
 
 
 def end(connection: Connection, tables: SystemTables, merge_id: int, status: str) -> None:
@@ -175,11 +176,7 @@ def move(connection: Connection, tables: SystemTables, merge_id: int, ours: UUID
 
 def found_conflicts(connection: Connection, merges: Iterable[TableMerge]) -> list[dict[str, Any]]:
     """The conflicts of a plan, as rows of the table ``conflict``."""
-    return [
-        _as_row(each, row)
-        for each in merges
-        for row in connection.execute(each.conflicts())
-    ]
+    return [_as_row(each, row) for each in merges for row in connection.execute(each.conflicts())]
 
 
 def _as_row(merge: TableMerge, row: Row[Any]) -> dict[str, Any]:
@@ -231,9 +228,7 @@ def store(
     for number in gone:
         connection.execute(delete(conflict).where(conflict.c.id == number))
     kept = {place for place, row in known.items() if row.id not in gone}
-    added = [
-        {"merge_id": merge_id, **row} for place, row in wanted.items() if place not in kept
-    ]
+    added = [{"merge_id": merge_id, **row} for place, row in wanted.items() if place not in kept]
     for row in added:
         connection.execute(insert(conflict).values(row))
 
