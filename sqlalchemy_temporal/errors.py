@@ -36,6 +36,7 @@
     │       └── OpenConflictsError    conflicts of a merge that are not resolved
     ├── ArchiveError                  history that could not be written to files
     ├── RedactionError                values that cannot be redacted as asked
+    ├── MissingExtraError             a package or program that a feature needs
     └── ServerUnavailable             no PostgreSQL server could be found or started
 """
 
@@ -55,6 +56,7 @@ __all__ = [
     "FutureMomentError",
     "InstallationError",
     "MergeError",
+    "MissingExtraError",
     "MissingKeyError",
     "MissingTriggerError",
     "MomentError",
@@ -251,6 +253,10 @@ class OpenConflictsError(MergeError):
     def __init__(self, message: str, *, count: int) -> None:
         super().__init__(message)
         self.count = count
+
+
+class MissingExtraError(TemporalError):
+    """A package or program is missing that an optional feature needs; it says which."""
 
 
 class ServerUnavailable(TemporalError):  # noqa: N818 - named as users of test servers expect

@@ -50,9 +50,7 @@ def render(source: str, form: Format) -> bytes:
     return drawn
 
 
-def _statements(
-    rows: Sequence[GraphRow], names: Mapping[UUID, Sequence[Ref]]
-) -> Iterator[str]:
+def _statements(rows: Sequence[GraphRow], names: Mapping[UUID, Sequence[Ref]]) -> Iterator[str]:
     shown = {row.commit.uuid for row in rows}
     for row in rows:
         commit = row.commit
@@ -68,7 +66,8 @@ def _statements(
             colour = "#cfe8cf" if ref.kind == BRANCH else "#f6e3b4"
             name = f"HEAD -> {ref.name}" if ref.is_current else ref.name
             node = _quoted(ref.full_name)
-            yield f'  {node} [label={_label([name])}, shape=note, style=filled, fillcolor="{colour}"];'
+            looks = f'shape=note, style=filled, fillcolor="{colour}"'
+            yield f"  {node} [label={_label([name])}, {looks}];"
             yield f"  {node} -> {_quoted(str(commit.uuid))} [style=dotted, arrowhead=none];"
 
 

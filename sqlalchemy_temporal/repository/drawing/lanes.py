@@ -38,9 +38,7 @@ class GraphRow:
     leaving: tuple[int, ...]
 
 
-def lay_out(
-    commits: Iterable[Commit], parents: Mapping[UUID, Sequence[UUID]]
-) -> list[GraphRow]:
+def lay_out(commits: Iterable[Commit], parents: Mapping[UUID, Sequence[UUID]]) -> list[GraphRow]:
     """Place commits that are given newest first, each before its parents.
 
     Parameters:
