@@ -31,12 +31,9 @@
     ├── CaptureError                  a change that cannot be recorded
     │   └── TwoPhaseError             PREPARE TRANSACTION with versioned changes
     ├── CommitError                   a commit that was refused
-    │   ├── StaleParentError          HEAD moved since the commit was begun
-    │   └── MergeError                a merge that cannot be begun, resolved or committed
-    │       └── OpenConflictsError    conflicts of a merge that are not resolved
+    │   └── StaleParentError          HEAD moved since the commit was begun
     ├── ArchiveError                  history that could not be written to files
     ├── RedactionError                values that cannot be redacted as asked
-    ├── MissingExtraError             a package or program that a feature needs
     └── ServerUnavailable             no PostgreSQL server could be found or started
 """
 
@@ -55,14 +52,11 @@ __all__ = [
     "DetachedObjectError",
     "FutureMomentError",
     "InstallationError",
-    "MergeError",
-    "MissingExtraError",
     "MissingKeyError",
     "MissingTriggerError",
     "MomentError",
     "NaiveDatetimeError",
     "NotInstalledError",
-    "OpenConflictsError",
     "PrivilegeError",
     "PurgedHistoryError",
     "ReadOnlyPastError",
@@ -237,26 +231,6 @@ class ArchiveError(TemporalError):
 
 class RedactionError(TemporalError):
     """Values cannot be redacted as asked; nothing was changed."""
-
-
-class MergeError(CommitError):
-    """A merge cannot be begun, resolved or committed as asked."""
-
-
-class OpenConflictsError(MergeError):
-    """The merge has conflicts that are not resolved.
-
-    Attributes:
-        count: how many.
-    """
-
-    def __init__(self, message: str, *, count: int) -> None:
-        super().__init__(message)
-        self.count = count
-
-
-class MissingExtraError(TemporalError):
-    """A package or program is missing that an optional feature needs; it says which."""
 
 
 class ServerUnavailable(TemporalError):  # noqa: N818 - named as users of test servers expect

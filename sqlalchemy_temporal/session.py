@@ -32,7 +32,6 @@ from sqlalchemy_temporal.clock.describe import (
     current_actor,
     write_description,
 )
-from sqlalchemy_temporal.clock.hooks import attach
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.errors import ReadOnlyPastError, TwoPhaseError
@@ -240,10 +239,8 @@ def _remember_connection(
 ) -> None:
     """Keep the connections that take part, as each has to be told the description."""
     state = _state_of(session)
-    known = connection.dialect.name in ("postgresql", "sqlite")
-    if connection in state.connections or not known:
+    if connection in state.connections or connection.dialect.name != "postgresql":
         return
-    attach(connection)
     state.connections.append(connection)
     if state.committing:  # flushed while committing: this connection comes last
         _tell(connection, state.description())

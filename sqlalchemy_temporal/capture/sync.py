@@ -52,7 +52,6 @@ def sync_versioning(connection: Connection, table: Table) -> None:
             [
                 elements.DropView(live.spec),
                 elements.DropCapture(live.spec),
-                elements.AdoptRows(live.spec),
                 elements.CreateCapture(live.spec),
                 elements.CreateView(live.spec),
                 elements.Register(live.spec),

@@ -39,6 +39,17 @@ _CATALOG: Final = text(
     LEFT JOIN pg_class h ON h.relnamespace = m.oid AND h.relname = v.history
     """
 )
+_TRIGGERED: Final = text(
+    """
+    SELECT n.nspname AS schema, c.relname AS name
+    FROM pg_trigger t
+    JOIN pg_proc p ON p.oid = t.tgfoid
+    JOIN pg_namespace m ON m.oid = p.pronamespace AND m.nspname = :schema
+    JOIN pg_class c ON c.oid = t.tgrelid AND NOT c.relispartition
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE t.tgname = :stamp
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +190,14 @@ class RegistryCheck:
         catalog = {row.id: row for row in found}
         for row in rows:
             self._one(row, catalog[row.id])
+        names = {(row.table_schema, row.table_name) for row in rows}
+        recording = self.connection.execute(
+            _TRIGGERED, {"schema": self.schema, "stamp": STAMP_TRIGGER}
+        )
+        for row in recording:
+            if (row.schema, row.name) not in names:
+                message = f"{row.schema}.{row.name} has our triggers and is not listed"
+                self._report("missing", message, "versioned_tables", "table_name")
 
     def _one(self, row: Row[Any], catalog: Row[Any]) -> None:
         if not catalog.has_live and row.disabled_tx_id is None:
@@ -220,9 +239,11 @@ class RegistryCheck:
         ends = [gap[name] for gap in row.gaps for name in ("since", "until")]
         disabled = row.disabled_tx_id
         statement = select(transaction.c.id, transaction.c.started_at).where(
-            transaction.c.id.in_([*ends, disabled or 0])
+            transaction.c.id.in_([*ends, disabled or 0, row.enabled_tx_id])
         )
         began = {each.id: each.started_at for each in self.connection.execute(statement)}
+        if row.enabled_tx_id not in began:
+            self._drift(row, "enabled_tx_id", "no commit has this transaction")
         if disabled is not None and disabled not in began:
             self._drift(row, "disabled_tx_id", f"no commit has the transaction {disabled}")
         elif began.get(disabled) != row.disabled_at:

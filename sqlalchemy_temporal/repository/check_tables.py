@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy_temporal.ddl.postgresql import checks
 from sqlalchemy_temporal.ddl.postgresql.hashing import HashedTable, LeafSql
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
-from sqlalchemy_temporal.naming import FROM_COLUMN, TO_COLUMN
+from sqlalchemy_temporal.naming import END_COLUMN, FROM_COLUMN, TO_COLUMN, TX_COLUMN
 from sqlalchemy_temporal.repository.canonical import HASH_SIZE, MARK_SIZE, mark_of
 from sqlalchemy_temporal.repository.findings import Findings, Problem, ProblemKind
 from sqlalchemy_temporal.repository.hashed import leaf_sql
@@ -121,6 +121,9 @@ class TableCheck:
                     self._extra("added", seq, leaf)
                 if not found.get(seq):
                     self._report("missing", "its root is missing", seq)
+            elif row.root_same and row.leaves_same:
+                edited.append(seq)
+                self._edited_root(seq, "marks")
             elif not self._match(seq, found.get(seq, []), marks, known):
                 edited.append(seq)
                 for column in ("leaves", "root", "marks"):
@@ -182,16 +185,19 @@ class TableCheck:
             )
 
     def _column(self, row: Row[Any]) -> str | None:
-        """Which column of history is wrong, where that follows from the transactions."""
-        if row.began is None or row.ended is None:
-            return None
-        statement = checks.times_of_versions(self._s, self._sql, row.began, row.ended)
-        times = self.connection.exec_driver_sql(statement).one()
-        if times.n == 0:
+        """Which column of history is wrong, where that follows from the transactions.
+
+        A time that is another transaction's is right, and the transaction beside it is not.
+        """
+        statement = checks.times_of_version(self._s, self._sql, row.version)
+        times = self.connection.exec_driver_sql(statement).first()
+        if times is None:
             return None
         if not times.from_same:
-            return FROM_COLUMN
-        return None if times.to_same else TO_COLUMN
+            return TX_COLUMN if times.from_known else FROM_COLUMN
+        if not times.to_same:
+            return END_COLUMN if times.to_known else TO_COLUMN
+        return None
 
     def _edited_root(self, seq: int, column: str) -> None:
         self._report(

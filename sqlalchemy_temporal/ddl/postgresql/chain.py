@@ -66,7 +66,8 @@ def insert_roots(s: str, table_id: int, roots: str, first: int, last: int) -> st
         f"WITH x AS MATERIALIZED (SELECT c.tx_id, c.seq FROM {s}.commit AS c "
         f"WHERE c.seq BETWEEN {first} AND {last}) "
         f"INSERT INTO {s}.commit_root (seq, table_id, leaves, root, marks) "
-        f"SELECT q.seq, {table_id}, q.leaves, q.root, q.marks FROM ({roots}) AS q"
+        f"SELECT q.seq, {table_id}, q.leaves, q.root, q.marks FROM ({roots}) AS q "
+        "ON CONFLICT DO NOTHING"  # sealed again: what was hashed stays
     )
 
 

@@ -118,7 +118,10 @@ def overlaps(s: str, sql: LeafSql, table: HashedTable, quote: Quoter, limit: int
             f"SELECT {live}, l.{TX_COLUMN} AS began, NULL::bigint AS ended FROM {sql.live} AS l"
         )
     if table.has_history:
-        versions.append(f"SELECT {past}, h.{TX_COLUMN}, h.{END_COLUMN} FROM {sql.history} AS h")
+        versions.append(
+            f"SELECT {past}, h.{TX_COLUMN} AS began, h.{END_COLUMN} AS ended "
+            f"FROM {sql.history} AS h"
+        )
     return (
         f"SELECT jsonb_build_object({pairs})::text AS key, q.next AS seq FROM ("
         f"SELECT {names}, e.commit_seq AS ended, lead(b.commit_seq) OVER ("
@@ -130,13 +133,17 @@ def overlaps(s: str, sql: LeafSql, table: HashedTable, quote: Quoter, limit: int
     )
 
 
-def times_of_versions(s: str, sql: LeafSql, began: int, ended: int) -> str:
-    """Of history rows between two transactions: which times are not those of these."""
+def times_of_version(s: str, sql: LeafSql, version: int) -> str:
+    """Of one version: whether its times are those of its transactions, or of others."""
+
+    def known(column: str) -> str:
+        return f"EXISTS (SELECT FROM {s}.transaction AS t WHERE t.started_at = h.{column})"
+
     return (
-        f"SELECT bool_and(h.{FROM_COLUMN} IS NOT DISTINCT FROM b.started_at) AS from_same, "
-        f"bool_and(h.{TO_COLUMN} IS NOT DISTINCT FROM e.started_at) AS to_same, "
-        f"count(h.{ID_COLUMN}) AS n FROM {sql.history} AS h "
-        f"JOIN {s}.transaction AS b ON b.id = h.{TX_COLUMN} "
-        f"JOIN {s}.transaction AS e ON e.id = h.{END_COLUMN} "
-        f"WHERE h.{TX_COLUMN} = {began} AND h.{END_COLUMN} = {ended}"
+        f"SELECT b.started_at IS NOT DISTINCT FROM h.{FROM_COLUMN} AS from_same, "
+        f"e.started_at IS NOT DISTINCT FROM h.{TO_COLUMN} AS to_same, "
+        f"{known(FROM_COLUMN)} AS from_known, {known(TO_COLUMN)} AS to_known "
+        f"FROM {sql.history} AS h LEFT JOIN {s}.transaction AS b ON b.id = h.{TX_COLUMN} "
+        f"LEFT JOIN {s}.transaction AS e ON e.id = h.{END_COLUMN} "
+        f"WHERE h.{ID_COLUMN} = {version}"
     )

@@ -208,31 +208,31 @@ class LeafSql:
 
         Parameters:
             scope: which rows to look through.
-            located: also where each leaf comes from: ``origin``, ``key``, ``began``, ``ended``.
+            located: also where each leaf comes from: ``origin``, ``key``, ``version``.
         """
         return "\nUNION ALL\n".join(self._sources(scope, located=located))
 
     def _sources(self, scope: Scope, *, located: bool) -> Iterator[str]:
         table, s = self._table, self._s
 
-        def place(origin: str, alias: str = "", began: str = "NULL", ended: str = "NULL") -> str:
+        def place(origin: str, alias: str = "", version: str = "NULL") -> str:
             if not located:
                 return ""
             key = self._key_text(alias, origin) if alias else "NULL::text"
-            return f", '{origin}' AS origin, {key} AS key, {began}::bigint, {ended}::bigint"
+            return f", '{origin}' AS origin, {key} AS key, {version}::bigint AS version"
 
         if table.has_live:
-            where = place("live", "l", f"l.{TX_COLUMN}")
+            where = place("live", "l")
             leaf = self.written("l", live=True)
             yield f"SELECT x.seq, {leaf} AS leaf{where} FROM {self._live_rows(scope)}"
         if table.has_history:
-            where = place("history", "h", f"h.{TX_COLUMN}", f"h.{END_COLUMN}")
+            where = place("history", "h", f"h.{ID_COLUMN}")
             within = "" if scope.lo is None else f" WHERE h.{END_COLUMN} >= {scope.lo}"
             yield (
                 f"SELECT x.seq, {self.written('h', live=False)} AS leaf{where} "
                 f"FROM {self.history} AS h JOIN x ON x.tx_id = h.{TX_COLUMN}{within}"
             )
-            where = place("ended", "h", f"h.{TX_COLUMN}", f"h.{END_COLUMN}")
+            where = place("ended", "h", f"h.{ID_COLUMN}")
             yield (
                 f"SELECT x.seq, {self.ended('h')} AS leaf{where} "
                 f"FROM {self.history} AS h JOIN x ON x.tx_id = h.{END_COLUMN}{within}"
