@@ -69,7 +69,9 @@ def _verdict(figure: Figure) -> str:
         return ""
     sign = {"at most": "≤", "at least": "≥"}[figure.target.sense]
     colour, mark = ("green", "met") if figure.met else ("red", "missed")
-    return f"[{colour}]{sign} ×{figure.target.value:g} {mark}[/]"
+    value = figure.target.value
+    wanted = f"×{value:g}" if figure.ratio else f"{value:g} {figure.unit}"
+    return f"[{colour}]{sign} {wanted} {mark}[/]"
 
 
 def _quartiles(found: Spread) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.bench import Section
-from benchmarks.sections import barrier, bulk, concurrent, plans, reads, single, storage
+from benchmarks.sections import barrier, bulk, concurrent, overhead, plans, reads, single, storage
 
 SECTIONS: Mapping[str, tuple[str, Section]] = {
     "single": ("Single-row transactions, one client", single.measure),
@@ -13,6 +13,7 @@ SECTIONS: Mapping[str, tuple[str, Section]] = {
     "bulk": ("Statements over many rows", bulk.measure),
     "plans": ("Statements after others on one connection", plans.measure),
     "reads": ("Reads of the past", reads.measure),
+    "overhead": ("Python's part in reads of the past", overhead.measure),
     "barrier": ("Resolving HEAD, and sealing", barrier.measure),
     "storage": ("Bytes", storage.measure),
 }

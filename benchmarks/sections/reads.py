@@ -6,15 +6,15 @@ barrier. Everything runs in one open transaction, so that a read is one round tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, event, func, select, text
-from sqlalchemy.orm import Session, registry
+from sqlalchemy import Engine, Table, func, select, text
+from sqlalchemy.orm import Session
 
 from benchmarks.bench import Bench
-from benchmarks.measure import Figure, Target, compare, in_turn, seconds, spread
+from benchmarks.measure import Figure, Target, compare, in_turn, seconds
+from benchmarks.reading import Item, each, get, mapped, sent
 from benchmarks.tables import VERSIONED, insert_generated, items, settle
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import resolve
@@ -22,13 +22,9 @@ from sqlalchemy_temporal.reading.as_of import as_of
 
 SECTION = "reads"
 _TARGET = Target("at most", 1.6)
+_DEPTH = Target("at most", 2.0)
 _SINGLE_VERSION_ROWS = 100
 _WAYS = {"core": "Core", "orm": "Session.get", "sql": "the same SQL by psycopg"}
-T = TypeVar("T")
-
-
-class Item:
-    """A row of the versioned table; mapped once there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +47,18 @@ def measure(bench: Bench) -> list[Figure]:
     figures: list[Figure] = []
     with bench.engine() as engine, items(engine, bare=bench.bare) as tables:
         table = tables[VERSIONED]
-        mapper = registry()
-        mapper.map_imperatively(Item, table)
-        try:
+        with mapped(table):
             bench.tell("writing history to read")
             kinds = _write(bench, engine)
             for rows in kinds:
                 for name in rows.moments:
                     bench.tell(f"by key, {rows.versions:,} versions, {name}")
                     figures += _by_key(bench, engine, table, rows, name)
+            bench.tell("by key, many versions beside one")
+            figures += _depth(bench, engine, table, kinds[0], kinds[-1])
             for name, moment in kinds[1].moments.items():
                 bench.tell(f"whole table, {name}")
                 figures += _whole(bench, engine, table, name, moment)
-        finally:
-            mapper.dispose()
     return figures
 
 
@@ -113,16 +107,16 @@ def _by_key(bench: Bench, engine: Engine, table: Table, rows: Rows, name: str) -
         as_of(connection, moment) as core,
         bench.driver() as driver,
     ):
-        live = _sent(connection, lambda: connection.execute(asked[0]))
-        past = _sent(connection, lambda: core.execute(asked[0]))
+        live = sent(connection, lambda: connection.execute(asked[0]))
+        past = sent(connection, lambda: core.execute(asked[0]))
         driver.execute("BEGIN")
         work = {
-            "core live": _each(asked, lambda one: connection.execute(one).one()),
-            "core past": _each(asked, lambda one: core.execute(one).one()),
-            "orm live": _each(keys, lambda key: _get(session, key)),
-            "orm past": _each(keys, lambda key: _get(then, key)),
-            "sql live": _each(keys, lambda _: driver.execute(*live, prepare=True).fetchone()),
-            "sql past": _each(keys, lambda _: driver.execute(*past, prepare=True).fetchone()),
+            "core live": each(asked, lambda one: connection.execute(one).one()),
+            "core past": each(asked, lambda one: core.execute(one).one()),
+            "orm live": each(keys, lambda key: get(session, key)),
+            "orm past": each(keys, lambda key: get(then, key)),
+            "sql live": each(keys, lambda _: driver.execute(*live, prepare=True).fetchone()),
+            "sql past": each(keys, lambda _: driver.execute(*past, prepare=True).fetchone()),
         }
         samples = in_turn(work, bench.sizes.point_rounds, warm_up=2)
     label = f"by key, {rows.versions:,} version(s), {name}"
@@ -136,57 +130,34 @@ def _by_key(bench: Bench, engine: Engine, table: Table, rows: Rows, name: str) -
             target=None if way == "sql" else _TARGET,
             against="live",
         )
-    if name == "middle":
-        yield _overhead(label, samples)
 
 
-def _overhead(label: str, samples: Mapping[str, Sequence[float]]) -> Figure:
-    """What Python adds to a read of the past beyond what it adds to a live one."""
-    pairs = zip(
-        samples["core past"],
-        samples["sql past"],
-        samples["core live"],
-        samples["sql live"],
-        strict=True,
+def _depth(bench: Bench, engine: Engine, table: Table, few: Rows, many: Rows) -> Iterator[Figure]:
+    """A row of very many versions beside rows of one, at a moment amid its history."""
+    with engine.connect() as connection, as_of(connection, many.moments["middle"]) as core:
+        samples = in_turn(
+            {
+                str(rows.versions): each(
+                    [
+                        select(table).where(table.c.id == rows.keys[i % len(rows.keys)])
+                        for i in range(bench.sizes.point_block)
+                    ],
+                    lambda one: core.execute(one).one(),
+                )
+                for rows in (few, many)
+            },
+            bench.sizes.point_rounds,
+            warm_up=2,
+        )
+    yield compare(
+        SECTION,
+        f"by key, {many.versions:,} versions",
+        "µs",
+        samples[str(many.versions)],
+        samples[str(few.versions)],
+        target=_DEPTH,
+        against=f"{few.versions} version",
     )
-    added = [(core - sql) - (core_live - sql_live) for core, sql, core_live, sql_live in pairs]
-    return Figure(SECTION, f"{label}, added by Python", "µs", spread(added))
-
-
-def _each(things: Sequence[T], read: Callable[[T], object]) -> Callable[[], float]:
-    """Microseconds per thing, to read all of them."""
-
-    def run() -> float:
-        def loop() -> None:
-            for thing in things:
-                read(thing)
-
-        return seconds(loop) / len(things) * 1e6
-
-    return run
-
-
-def _get(session: Session, key: int) -> object:
-    session.expunge_all()
-    found = session.get(Item, key)
-    if found is None:
-        raise LookupError(f"no row {key}")
-    return found
-
-
-def _sent(connection: Connection, work: Callable[[], object]) -> tuple[str, Any]:
-    """The SQL and the parameters that the driver is given by ``work``."""
-    seen: list[tuple[str, Any]] = []
-
-    def listen(_c: object, _cursor: object, sql: str, values: Any, *_: object) -> None:
-        seen.append((sql, values))
-
-    event.listen(connection, "before_cursor_execute", listen)
-    try:
-        work()
-    finally:
-        event.remove(connection, "before_cursor_execute", listen)
-    return seen[-1]
 
 
 def _whole(
