@@ -8,18 +8,34 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import Engine, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import selectinload
+from sqlalchemy import Engine, event, select, text
+from sqlalchemy.ext.asyncio import (
+    AsyncAttrs,
+    AsyncEngine,
+    async_scoped_session,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    ORMExecuteState,
+    foreign,
+    relationship,
+    selectinload,
+    with_loader_criteria,
+)
 
 from sqlalchemy_temporal.clock.describe import actor
 from sqlalchemy_temporal.errors import ReadOnlyPastError, UnsupportedReadError
+from sqlalchemy_temporal.reading.as_of import as_of
 from sqlalchemy_temporal.schema import system_tables
-from sqlalchemy_temporal.session import AsyncTemporalSession
+from sqlalchemy_temporal.session import AsyncTemporalSession, TemporalSession
+from tests.reading import test_constructs, test_loading, test_queries
 from tests.reading.conftest import Zoo
-from tests.reading.test_queries import graph, questions
+from tests.reading.test_queries import graph
 from tests.reading.test_session import small_zoo
-from tests.reading.zoo import Customer, Item, Order, Tag
+from tests.reading.zoo import Address, Customer, Item, Order, Question, Tag
 
 
 @pytest_asyncio.fixture(params=["psycopg", "asyncpg"])
@@ -59,6 +75,83 @@ async def test_streaming(both: Zoo, session: AsyncTemporalSession) -> None:
         assert [len(part) async for part in stream2.partitions(3)] == [3, 3, 2]
 
 
+async def test_streaming_objects_of_two_moments(both: Zoo, session: AsyncTemporalSession) -> None:
+    first, second = as_of(Customer, both.first), as_of(Customer, both.second)
+    statement = (
+        select(first, second)
+        .outerjoin(second, second.id == first.id)
+        .order_by(first.id)
+        .execution_options(yield_per=2)
+    )
+    stream = await session.stream(statement)
+    found = [(one.name, two and two.name) async for one, two in stream]
+    assert found == [("Ana", "Anna"), ("Ben", "Ben"), ("Cleo", "Cleo"), ("Dan", None)]
+
+
+async def test_what_is_awaited_of_an_object(both: Zoo, session: AsyncTemporalSession) -> None:
+    class Awaited(AsyncAttrs, DeclarativeBase):
+        pass
+
+    class Buyer(Awaited):
+        __table__ = Customer.__table__
+        orders: Mapped[list[Bought]] = relationship(
+            primaryjoin=lambda: Customer.__table__.c.id == foreign(Order.__table__.c.customer_id),
+            viewonly=True,
+            order_by=Order.__table__.c.id,
+        )
+
+    class Bought(Awaited):
+        __table__ = Order.__table__
+
+    for moment, statuses in ((both.first, ["new"]), (both.second, ["paid", "late"])):
+        async with session.as_of(moment) as past:
+            ana = await past.get_one(Buyer, 1)
+            orders: Any = await ana.awaitable_attrs.orders
+            assert [o.status for o in orders] == statuses
+        then = as_of(Buyer, moment)
+        ana = (await session.scalars(select(then).where(then.id == 1))).one()
+        assert [o.status for o in await ana.awaitable_attrs.orders] == statuses
+
+
+async def test_a_scoped_session(both: Zoo, engine: AsyncEngine) -> None:
+    make = async_sessionmaker(engine, class_=AsyncTemporalSession)
+    scoped = async_scoped_session(make, scopefunc=asyncio.current_task)
+    async with scoped().as_of(both.first) as past:
+        assert (await past.get_one(Customer, 1)).name == "Ana"
+    await scoped.remove()
+
+
+async def test_hooks_of_the_sessions_class(both: Zoo, engine: AsyncEngine) -> None:
+    class Mine(TemporalSession):
+        pass
+
+    @event.listens_for(Mine, "do_orm_execute")
+    def only_oslo(state: ORMExecuteState) -> None:
+        state.statement = state.statement.options(
+            with_loader_criteria(Address, Address.city == "Oslo")
+        )
+
+    make = async_sessionmaker(engine, class_=AsyncTemporalSession, sync_session_class=Mine)
+    async with make() as session, session.as_of(both.first) as past:
+        statement = select(Customer).options(selectinload(Customer.addresses))
+        found = (await past.scalars(statement.order_by(Customer.id))).all()
+        assert [[a.city for a in c.addresses] for c in found] == [["Oslo"]] * 4
+
+
+async def test_the_parent_commits_and_rolls_back_inside(
+    pg_engine: Engine, async_pg_engine: AsyncEngine
+) -> None:
+    small_zoo(pg_engine)
+    name = select(Tag.name).where(Tag.id == 1)
+    async with AsyncTemporalSession(async_pg_engine) as session, session.as_of("HEAD") as past:
+        for end, now in ((session.rollback, "red"), (session.commit, "changed")):
+            (await session.get_one(Tag, 1)).name = "changed"
+            await session.flush()
+            assert await past.scalar(name) == "red"
+            await end()
+            assert (await past.scalar(name), await session.scalar(name)) == ("red", now)
+
+
 async def test_lazy_loading_within_run_sync(both: Zoo, session: AsyncTemporalSession) -> None:
     async with session.as_of(both.first) as past:
         names = await past.run_sync(
@@ -67,19 +160,19 @@ async def test_lazy_loading_within_run_sync(both: Zoo, session: AsyncTemporalSes
     assert sorted(names) == ["blue", "green", "red"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["get", "count_and_aggregates", "cte", "in_list_and_tuples", "joined_loading", "unions",
-     "group_by_primary_key_selecting_other_columns", "generated_series_and_values",
-     "composite_and_enum_and_json", "polymorphic_loading", "bind_parameter_given_at_execution"],
-)  # fmt: skip
-async def test_questions_have_the_same_answer(
-    both: Zoo, session: AsyncTemporalSession, name: str
-) -> None:
+@pytest.mark.parametrize("module", [test_queries, test_loading, test_constructs])
+async def test_every_question_through_asyncio(both: Zoo, engine: AsyncEngine, module: Any) -> None:
+    """Other drivers have other parameters; every question is asked through them, too."""
+    asked: dict[str, Question] = module.questions
     with _sync(both) as then:
-        expected = questions[name](then)
-    async with session.as_of(both.first) as past:
-        assert await past.run_sync(questions[name]) == expected
+        expected = {}
+        for name, ask in asked.items():
+            expected[name] = ask(then)
+            then.expunge_all()
+    async with AsyncTemporalSession(engine) as session, session.as_of(both.first) as past:
+        for name, ask in asked.items():
+            assert await past.run_sync(ask) == expected[name], name
+            past.expunge_all()
 
 
 def _sync(both: Zoo) -> Any:
