@@ -8,10 +8,9 @@ for each moment and present session, while the rest of the statement goes its us
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import FromClause, Table, inspect
+from sqlalchemy import FromClause
 from sqlalchemy.orm.util import LoaderCriteriaOption
 from sqlalchemy.sql import visitors
 
@@ -21,7 +20,7 @@ from sqlalchemy_temporal.reading.policy import Policy
 from sqlalchemy_temporal.reading.session import AsOfSession, open_past, present_of
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Mapper, Session
+    from sqlalchemy.orm import Session
 
     from sqlalchemy_temporal.clock.moment import Moment
 
@@ -43,7 +42,6 @@ class _PastEntity:
     def __init__(self, entity: Any, position: int) -> None:
         self._entity = entity
         self._position = position
-        self._foreign = _attributes_from_other_tables(entity.mapper)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._entity, name)
@@ -67,13 +65,12 @@ class _PastEntity:
         # load is loaded when it is used, and asks the past.
         own.post_load_paths = {}
         try:
-            make, *rest = self._entity.row_processor(own, result)
+            return self._entity.row_processor(own, result)
         except ValueError as error:  # it looks for the entity this one stands for
             raise UnsupportedReadError(
                 "subqueryload() beside as_of() would repeat the statement at another moment; "
                 "leave it out, and what is used is loaded as of its moment"
             ) from error
-        return (_without(make, self._foreign) if self._foreign else make, *rest)
 
 
 def let_entities_load(compiler: Any, alias: FromClause) -> None:
@@ -167,29 +164,3 @@ def _refuse_disguised(state: Any, entity: Any) -> None:
             f"{entity.mapper.class_.__name__} objects of the present cannot be made from rows "
             "of the past; select as_of() itself, or columns"
         )
-
-
-def _attributes_from_other_tables(mapper: Mapper[Any]) -> tuple[str, ...]:
-    """Attributes whose expressions read further tables, which here are of the present."""
-    found = []
-    for subclass in mapper.self_and_descendants:
-        for attribute in subclass.column_attrs:
-            expression: Any = attribute.expression
-            tables = {e for e in visitors.iterate(expression) if isinstance(e, Table)}
-            if not tables <= set(subclass.tables):
-                found.append(attribute.key)
-    return tuple(dict.fromkeys(found))
-
-
-def _without(make: Callable[[Any], Any], names: tuple[str, ...]) -> Callable[[Any], Any]:
-    """Forget the attributes ``names`` of each object made, to be loaded from the past."""
-
-    def made(row: Any) -> Any:
-        instance = make(row)
-        if instance is not None:
-            state = inspect(instance)
-            present = [name for name in names if name in state.dict]
-            state._expire_attributes(state.dict, present)
-        return instance
-
-    return made

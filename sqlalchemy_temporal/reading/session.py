@@ -160,7 +160,7 @@ def open_past(session: Session, when: When, policy: Policy, schema: str) -> AsOf
     parent = present_of(session)
     past = _child_of(parent)
     past._temporal = _Past(parent, when, policy.check(), schema)
-    _guard(parent)
+    _guard()
     try:
         bind = parent.get_bind()
     except UnboundExecutionError:
@@ -213,14 +213,14 @@ def _class_for(parent: Hashable) -> type[AsOfSession]:
 
 def _own_listeners(parent: Session) -> list[Callable[[ORMExecuteState], Any]]:
     """Hooks on the parent itself; those on its class reach the child by inheritance."""
-    listeners = getattr(parent.dispatch.do_orm_execute, "listeners", ())
-    return [listener for listener in listeners if listener is not refuse_merge]
+    return list(getattr(parent.dispatch.do_orm_execute, "listeners", ()))
 
 
-def _guard(parent: Session) -> None:
-    """Let a session of any class refuse objects of the past from now on."""
-    if getattr(parent, "refuses_past", False):
-        return
+def _guard() -> None:
+    """Let the sessions of this process refuse objects of the past from now on.
+
+    Not only the parent: an object may be handed to a session that never opened a past.
+    """
     for name, guard in (("before_attach", refuse_attach), ("do_orm_execute", refuse_merge)):
-        if not event.contains(parent, name, guard):
-            event.listen(parent, name, guard)
+        if not event.contains(Session, name, guard):
+            event.listen(Session, name, guard)

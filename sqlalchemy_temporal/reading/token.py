@@ -61,7 +61,7 @@ def refuse_attach(session: Session, instance: Any) -> None:
 
 
 def refuse_merge(execution: ORMExecuteState) -> None:
-    """``do_orm_execute`` of a present session: no loading in place of an object of the past.
+    """``do_orm_execute`` of any session: in the present, no loading in place of a past object.
 
     ``Session.merge`` looks for the present object under the identity of the one given, the
     token included; nothing else asks for such an identity.
@@ -69,8 +69,10 @@ def refuse_merge(execution: ORMExecuteState) -> None:
     Raises:
         ReadOnlyPastError: a past identity is looked for.
     """
-    options: Any = execution.load_options if execution.is_select else None
-    if options is not None and isinstance(options._identity_token, PastToken):
+    if hasattr(execution.session, "_temporal") or not execution.is_select:
+        return  # a session of the past, or nothing is loaded
+    options: Any = execution.load_options
+    if isinstance(options._identity_token, PastToken):
         raise ReadOnlyPastError(
             "an object loaded from the past cannot be merged into a present session: it would "
             "silently revert the row. Load the present object and set what is to change"

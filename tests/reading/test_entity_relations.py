@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import delete, event, exists, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import (
+    DeclarativeBase,
     ORMExecuteState,
     Session,
     aliased,
+    column_property,
     defer,
     load_only,
     raiseload,
@@ -33,6 +35,7 @@ from tests.reading.zoo import (
     Manager,
     Node,
     Order,
+    Setting,
     Tag,
     Truck,
     Vehicle,
@@ -274,6 +277,26 @@ class TestDerivedAttributes:
             statement = select(then).where(then.id == 1).options(undefer(then.longest))
             assert session.scalars(statement).one().longest == pages
             assert session.scalar(select(then.longest).where(then.id == 1)) == pages
+
+    def test_one_that_reads_a_table_without_history_is_refused(
+        self, both: Zoo, session: Session
+    ) -> None:
+        class Odd(DeclarativeBase):
+            pass
+
+        setting: Any = Setting.__table__
+
+        class Label(Odd):
+            __table__ = Tag.__table__
+            settings = column_property(select(func.count(setting.c.id)).scalar_subquery())
+
+        then: Any = as_of(Label, both.first)
+        with pytest.raises(UnversionedTableError, match="settings"):
+            session.execute(select(then.settings))
+        with pytest.raises(UnversionedTableError, match="settings"):
+            session.execute(select(then))
+        statement = select(then).options(defer(then.settings)).where(then.id == 2)
+        assert session.scalars(statement).one().name == "green"
 
     def test_hybrids_synonyms_and_composites(self, both: Zoo, session: Session) -> None:
         customer, book = as_of(Customer, both.first), as_of(Book, both.first)

@@ -370,6 +370,19 @@ class TestPastObjectsInThePresent:
         with pytest.raises(ReadOnlyPastError):
             session.add(tag)
 
+    def test_a_session_that_never_saw_the_past_refuses_them(self, both: Zoo) -> None:
+        with Session(both.engine) as session, as_of(session, both.first) as past:
+            customer, deleted = past.get_one(Customer, 1), past.get_one(Customer, 4)
+        with Session(both.engine) as other:
+            for instance in (customer, deleted):
+                for use in (other.merge, other.add, other.delete):
+                    with pytest.raises(ReadOnlyPastError):
+                        use(instance)
+                with pytest.raises(ReadOnlyPastError):
+                    other.merge(instance, load=False)
+            assert not other.dirty
+            assert not other.new
+
     def test_values_can_be_copied(self, both: Zoo, session: Session) -> None:
         with as_of(session, both.first) as past:
             tag = past.get_one(Tag, 2)
