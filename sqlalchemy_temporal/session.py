@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, ClassVar, Final, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Table, event, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -92,9 +92,6 @@ class TemporalSession(Session):
         TwoPhaseError: ``twophase=True``. A prepared transaction may be committed at any
             later time, so no moment after it could be answered for.
     """
-
-    refuses_past: ClassVar[bool] = True
-    """Objects of the past cannot get into the session; see :meth:`merge`."""
 
     def __init__(self, *args: Any, **kw: Any) -> None:
         if kw.get("twophase"):
