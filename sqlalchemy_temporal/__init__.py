@@ -13,6 +13,7 @@ from sqlalchemy_temporal.clock.moment import Moment, Unknown
 from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.clock.seal import seal
 from sqlalchemy_temporal.errors import (
+    AccessModeError,
     AmbiguousRevisionError,
     ArchiveError,
     BarrierTimeoutError,
@@ -23,6 +24,7 @@ from sqlalchemy_temporal.errors import (
     DetachedObjectError,
     FutureMomentError,
     InstallationError,
+    LockTimeoutError,
     MissingKeyError,
     MissingTriggerError,
     MomentError,
@@ -58,10 +60,30 @@ from sqlalchemy_temporal.reading.as_of import as_of
 from sqlalchemy_temporal.repository import CommitDetails, Ref, RefMove, Repository
 from sqlalchemy_temporal.session import AsyncTemporalSession, TemporalSession
 from sqlalchemy_temporal.tables.archive import ArchiveResult, archive_history
+from sqlalchemy_temporal.tables.bound import TemporalTables
+from sqlalchemy_temporal.tables.change import RecordedChange
+from sqlalchemy_temporal.tables.changes import ChangeHistory, get_change_history
+from sqlalchemy_temporal.tables.disable import DisabledTable, disable_temporal_versioning
+from sqlalchemy_temporal.tables.enable import (
+    EnabledTable,
+    EnabledTables,
+    enable_many,
+    enable_temporal_versioning,
+)
 from sqlalchemy_temporal.tables.partitions import maintain_history_partitions, partition_history
 from sqlalchemy_temporal.tables.purge import PurgeResult, purge_history
+from sqlalchemy_temporal.tables.query import TemporalRows, query_temporal_data
+from sqlalchemy_temporal.tables.row_history import RowHistory, get_row_history
+from sqlalchemy_temporal.tables.status import (
+    TemporalStatus,
+    TemporalTable,
+    TemporalTableList,
+    get_temporal_status,
+    list_temporal_tables,
+)
 
 __all__ = [
+    "AccessModeError",
     "AmbiguousRevisionError",
     "ArchiveError",
     "ArchiveResult",
@@ -71,13 +93,18 @@ __all__ = [
     "BeforeVersioningError",
     "CaptureError",
     "Change",
+    "ChangeHistory",
     "Commit",
     "CommitDetails",
     "CommitError",
     "ConfigurationError",
     "DetachedObjectError",
+    "DisabledTable",
+    "EnabledTable",
+    "EnabledTables",
     "FutureMomentError",
     "InstallationError",
+    "LockTimeoutError",
     "MissingKeyError",
     "MissingTriggerError",
     "Moment",
@@ -88,16 +115,23 @@ __all__ = [
     "PurgeResult",
     "PurgedHistoryError",
     "ReadOnlyPastError",
+    "RecordedChange",
     "RedactionError",
     "Ref",
     "RefMove",
     "Repository",
+    "RowHistory",
     "SchemaDriftError",
     "ServerUnavailable",
     "SnapshotTooOldError",
     "StaleParentError",
     "TemporalError",
+    "TemporalRows",
     "TemporalSession",
+    "TemporalStatus",
+    "TemporalTable",
+    "TemporalTableList",
+    "TemporalTables",
     "TwoPhaseError",
     "Unknown",
     "UnknownOptionError",
@@ -117,11 +151,19 @@ __all__ = [
     "blame",
     "count_versions",
     "describe",
+    "disable_temporal_versioning",
+    "enable_many",
+    "enable_temporal_versioning",
+    "get_change_history",
+    "get_row_history",
+    "get_temporal_status",
     "history_of",
     "install",
+    "list_temporal_tables",
     "maintain_history_partitions",
     "partition_history",
     "purge_history",
+    "query_temporal_data",
     "reset_actor",
     "resolve",
     "seal",

@@ -24,6 +24,8 @@
     │   ├── AmbiguousRevisionError    a name of two things, or digits of two commits
     │   ├── SnapshotTooOldError       the transaction's snapshot cannot see the moment
     │   └── BarrierTimeoutError       a commit in flight did not end in time
+    ├── AccessModeError               a write where the access mode allows reads only
+    ├── LockTimeoutError              a lock that was not had in time; nothing was changed
     ├── ReadOnlyPastError             a write while reading the past
     ├── UnsupportedReadError          a question the past cannot answer exactly
     │   ├── UnversionedTableError     a table without history in a question to the past
@@ -42,6 +44,7 @@ from __future__ import annotations
 from sqlalchemy.orm.exc import DetachedInstanceError
 
 __all__ = [
+    "AccessModeError",
     "AmbiguousRevisionError",
     "ArchiveError",
     "BarrierTimeoutError",
@@ -52,6 +55,7 @@ __all__ = [
     "DetachedObjectError",
     "FutureMomentError",
     "InstallationError",
+    "LockTimeoutError",
     "MissingKeyError",
     "MissingTriggerError",
     "MomentError",
@@ -181,6 +185,22 @@ class SnapshotTooOldError(MomentError):
 
 class BarrierTimeoutError(MomentError):
     """A transaction that is just committing did not end within the time allowed."""
+
+
+class AccessModeError(TemporalError):
+    """What was asked for writes, and the access mode is ``restricted``: reads only."""
+
+
+class LockTimeoutError(TemporalError):
+    """A table was not to be had within ``lock_timeout``; nothing was changed.
+
+    Attributes:
+        holders: what held it at that time, one line each.
+    """
+
+    def __init__(self, message: str, *, holders: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.holders = holders
 
 
 class ReadOnlyPastError(TemporalError):

@@ -98,7 +98,7 @@ def verify_capture(connection: Connection, tables: Iterable[Table]) -> None:
         options = options_of(table)
         if options is None or options.capture != "trigger" or table.fullname in known:
             continue
-        _verify(connection, table)
+        check_capture(connection, table)
         known.add(table.fullname)
 
 
@@ -107,7 +107,8 @@ def forget_verified(connection: Connection) -> None:
     connection.info.pop(f"{INFO_KEY}.verified", None)
 
 
-def _verify(connection: Connection, table: Table) -> None:
+def check_capture(connection: Connection, table: Table) -> None:
+    """The same for one table, asking anew; see :func:`verify_capture`."""
     quote = connection.dialect.identifier_preparer.quote
     full = (f"{quote(table.schema)}." if table.schema else "") + quote(str(table.name))
     rows = connection.execute(_TRIGGERS, {"name": full.replace("%%", "%")}).all()
@@ -144,4 +145,4 @@ def _recorded(comment: str | None) -> list[str] | None:
     return cast("list[str]", json.loads(match["columns"])) if match else None
 
 
-__all__ = ["Registration", "forget_verified", "registration_of", "verify_capture"]
+__all__ = ["Registration", "check_capture", "forget_verified", "registration_of", "verify_capture"]

@@ -53,14 +53,24 @@ def add_columns(connection: Connection, spec: TableSpec) -> None:
     Raises:
         SchemaDriftError: a column has another type in history than in the live table.
     """
+    refuse_retyped(connection, spec)
     sql = TableSql(spec, Quoter(connection.dialect))
-    live, history = (
-        {
-            row.name: row.type
-            for row in connection.execute(_COLUMN_TYPES, {"name": name.replace("%%", "%")})
-        }
-        for name in (sql.live, sql.history)
-    )
+    live, history = _types(connection, sql.live), _types(connection, sql.history)
+    for name in spec.column_names:
+        if name not in history:
+            connection.exec_driver_sql(
+                f"ALTER TABLE {sql.history} ADD COLUMN {sql.quote.name(name)} {live[name]}"
+            )
+
+
+def refuse_retyped(connection: Connection, spec: TableSpec) -> None:
+    """Raise when a column has another type in history than in the live table.
+
+    Raises:
+        SchemaDriftError: there are such columns; it names them.
+    """
+    sql = TableSql(spec, Quoter(connection.dialect))
+    live, history = _types(connection, sql.live), _types(connection, sql.history)
     retyped = [
         f"{name} ({history[name]} in history, {live[name]} in the table)"
         for name in spec.column_names
@@ -72,8 +82,9 @@ def add_columns(connection: Connection, spec: TableSpec) -> None:
             f"the history column with ALTER TABLE {sql.history} ALTER COLUMN ... TYPE ... "
             "USING ..., then call sync_versioning again"
         )
-    for name in spec.column_names:
-        if name not in history:
-            connection.exec_driver_sql(
-                f"ALTER TABLE {sql.history} ADD COLUMN {sql.quote.name(name)} {live[name]}"
-            )
+
+
+def _types(connection: Connection, relation: str) -> dict[str, str]:
+    """The types of the columns of a quoted relation."""
+    rows = connection.execute(_COLUMN_TYPES, {"name": relation.replace("%%", "%")})
+    return {row.name: row.type for row in rows}

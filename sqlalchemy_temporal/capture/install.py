@@ -122,17 +122,21 @@ def install(connection: Connection, table: Table) -> None:
     key = tuple(str(column.name) for column in table.primary_key.columns)
     with in_one_transaction(connection), privileges_explained(table.fullname):
         install_system(connection, options.schema)
-        spec = _install_table(connection, table.schema, table.name, options, key)
+        spec = install_table(connection, table.schema, table.name, options, key)
     _compare_model(table, spec)
 
 
-def _install_table(
+def install_table(
     connection: Connection,
     schema: str | None,
     name: str,
     options: VersioningOptions,
     key: tuple[str, ...],
 ) -> TableSpec:
+    """Make one table versioned, its partitions and the tables that inherit from it, too.
+
+    Parameters are those of :func:`reflect_table`; the library's own tables are in place.
+    """
     live = reflect_table(connection, schema, name, options, key=key)
     spec = live.spec
     known = registration_of(connection, spec)
@@ -149,7 +153,7 @@ def _install_table(
         execute(connection, [elements.CatchTruncate(spec, partition_schema, partition)])
     for child_schema, child in live.children:
         # Rows of a child are rows of its parent: their history must be, too.
-        member = _install_table(connection, child_schema, child, options, spec.key)
+        member = install_table(connection, child_schema, child, options, spec.key)
         if known is None:
             execute(connection, [elements.InheritHistory(member, spec)])
     return spec
@@ -279,7 +283,7 @@ def in_one_transaction(connection: Connection) -> Iterator[None]:
     """Run the block as one transaction even on a connection in AUTOCOMMIT mode."""
     if connection.info.get(_EXPLICIT):
         yield
-    elif not _in_autocommit(connection):
+    elif not in_autocommit(connection):
         with connection.begin_nested() if connection.in_transaction() else connection.begin():
             yield
     else:
@@ -300,7 +304,8 @@ def _explicit_transaction(connection: Connection) -> Iterator[None]:
         del connection.info[_EXPLICIT]
 
 
-def _in_autocommit(connection: Connection) -> bool:
+def in_autocommit(connection: Connection) -> bool:
+    """Whether each statement is its own transaction on this connection."""
     driver = connection.connection.dbapi_connection
     return driver is not None and connection.dialect.detect_autocommit_setting(driver)
 

@@ -16,6 +16,7 @@ from sqlalchemy_temporal.capture.install import (
 )
 from sqlalchemy_temporal.ddl import elements
 from sqlalchemy_temporal.ddl.reflect import reflect_table
+from sqlalchemy_temporal.ddl.spec import TableSpec
 from sqlalchemy_temporal.errors import ConfigurationError
 from sqlalchemy_temporal.schema import options_of
 
@@ -46,15 +47,24 @@ def sync_versioning(connection: Connection, table: Table) -> None:
         if not live.has_system_column or registration_of(connection, live.spec) is None:
             install(connection, table)
             return
-        add_columns(connection, live.spec)
-        execute(
-            connection,
-            [
-                elements.DropView(live.spec),
-                elements.DropCapture(live.spec),
-                elements.CreateCapture(live.spec),
-                elements.CreateView(live.spec),
-                elements.Register(live.spec),
-            ],
-        )
+        bring_into_step(connection, live.spec)
     forget_verified(connection)
+
+
+def bring_into_step(connection: Connection, spec: TableSpec) -> None:
+    """Make the history and the triggers of an enabled table those of ``spec``.
+
+    Raises:
+        SchemaDriftError: a column has another type in history than in the live table.
+    """
+    add_columns(connection, spec)
+    execute(
+        connection,
+        [
+            elements.DropView(spec),
+            elements.DropCapture(spec),
+            elements.CreateCapture(spec),
+            elements.CreateView(spec),
+            elements.Register(spec),
+        ],
+    )

@@ -56,12 +56,13 @@ def has_spare(pool: Pool) -> bool:
 
 
 def read_only(connection: Connection) -> bool:
-    """Whether the server takes no writes: a standby, or a read-only default."""
+    """Whether nothing may be written: a standby, a read-only default or transaction."""
     return bool(
         connection.scalar(
             text(
                 "SELECT pg_is_in_recovery() "
-                "OR current_setting('default_transaction_read_only') = 'on'"
+                "OR current_setting('default_transaction_read_only') = 'on' "
+                "OR current_setting('transaction_read_only') = 'on'"
             )
         )
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from sqlalchemy_temporal.capture.install import _install_table, install_system
+from sqlalchemy_temporal.capture.install import install_system, install_table
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import resolve
 from sqlalchemy_temporal.naming import VersioningOptions, history_name
@@ -440,7 +440,7 @@ def test_history_is_complete(pg_engine: Engine, name: str) -> None:
         install_system(connection, "temporal_versioning")
         for table in case.tables:
             schema, short = split(table)
-            _install_table(connection, schema, short, VersioningOptions(), ())
+            install_table(connection, schema, short, VersioningOptions(), ())
     tables = (*case.tables, *case.members)
     copies = []
     for transaction in ((), *case.transactions):
