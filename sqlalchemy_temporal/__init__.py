@@ -73,6 +73,7 @@ from sqlalchemy_temporal.tables.enable import (
 from sqlalchemy_temporal.tables.partitions import maintain_history_partitions, partition_history
 from sqlalchemy_temporal.tables.purge import PurgeResult, purge_history
 from sqlalchemy_temporal.tables.query import TemporalRows, query_temporal_data
+from sqlalchemy_temporal.tables.redact import RedactionResult, redact
 from sqlalchemy_temporal.tables.row_history import RowHistory, get_row_history
 from sqlalchemy_temporal.tables.status import (
     TemporalStatus,
@@ -117,6 +118,7 @@ __all__ = [
     "ReadOnlyPastError",
     "RecordedChange",
     "RedactionError",
+    "RedactionResult",
     "Ref",
     "RefMove",
     "Repository",
@@ -164,6 +166,7 @@ __all__ = [
     "partition_history",
     "purge_history",
     "query_temporal_data",
+    "redact",
     "reset_actor",
     "resolve",
     "seal",
