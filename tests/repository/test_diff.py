@@ -59,7 +59,9 @@ def connection(pg_engine: Engine) -> Iterator[Connection]:
     metadata.create_all(pg_engine)
     with pg_engine.connect() as found:
         repo = Repository(found)
-        found.execute(insert(city), [{"name": "Bern", "size": "1.0"}, {"name": "Chur", "size": None}])
+        found.execute(
+            insert(city), [{"name": "Bern", "size": "1.0"}, {"name": "Chur", "size": None}]
+        )
         found.execute(insert(street).values(city_id=1, no=1, Select="Aarberg"))
         found.execute(insert(street).values(city_id=2, no=1, Select="Gäuggeli"))
         found.commit()
