@@ -70,6 +70,7 @@ from sqlalchemy_temporal.tables.enable import (
     enable_many,
     enable_temporal_versioning,
 )
+from sqlalchemy_temporal.tables.growth import HistoryGrowth, history_growth
 from sqlalchemy_temporal.tables.partitions import maintain_history_partitions, partition_history
 from sqlalchemy_temporal.tables.purge import PurgeResult, purge_history
 from sqlalchemy_temporal.tables.query import TemporalRows, query_temporal_data
@@ -104,6 +105,7 @@ __all__ = [
     "EnabledTable",
     "EnabledTables",
     "FutureMomentError",
+    "HistoryGrowth",
     "InstallationError",
     "LockTimeoutError",
     "MissingKeyError",
@@ -159,6 +161,7 @@ __all__ = [
     "get_change_history",
     "get_row_history",
     "get_temporal_status",
+    "history_growth",
     "history_of",
     "install",
     "list_temporal_tables",

@@ -31,6 +31,7 @@ from sqlalchemy.sql.elements import ColumnElement, quoted_name
 
 from sqlalchemy_temporal.errors import RedactionError, UnknownOptionError, UnsupportedDatabaseError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, END_COLUMN, ID_COLUMN
+from sqlalchemy_temporal.tables.access import AccessMode, require_unrestricted
 from sqlalchemy_temporal.tables.recorded import RecordedTable, recorded_tables
 from sqlalchemy_temporal.tables.redact_columns import Targets, targets
 from sqlalchemy_temporal.tables.redact_versions import Line
@@ -81,6 +82,7 @@ def redact(
     follow_key_changes: bool = False,
     author: str | None = None,
     reason: str | None = None,
+    access: AccessMode | None = None,
     schema: str = DEFAULT_SCHEMA,
 ) -> RedactionResult:
     """Overwrite columns of one row, now and in its past.
@@ -101,6 +103,7 @@ def redact(
             leave out those of other rows that had its keys.
         author: who does it; recorded with the commit.
         reason: why; the message of the commit. Neither should hold what is to be erased.
+        access: ``"restricted"`` allows reads only, which refuses this.
         schema: the schema of the library's own tables.
 
     Returns:
@@ -108,6 +111,7 @@ def redact(
         unless there was nothing to alter.
 
     Raises:
+        AccessModeError: the mode allows reads only.
         RedactionError: no version has this key, a column cannot be redacted, or a
             constraint forbids it. Nothing is changed then.
         NotInstalledError: the table is not versioned.
@@ -118,6 +122,7 @@ def redact(
     if versions not in get_args(Which):
         raise UnknownOptionError(f"versions must be 'all', 'history' or 'live', not {versions!r}")
     names = [columns] if isinstance(columns, str) else list(columns)
+    require_unrestricted(bind, access, "redact()")
     with working(bind) as work, work.step() as connection:
         if connection.dialect.name != "postgresql":
             raise UnsupportedDatabaseError("values are redacted on PostgreSQL only")
