@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy_temporal.capture.check import Registration, registration_of
 from sqlalchemy_temporal.capture.columns import prepare_again
 from sqlalchemy_temporal.ddl import elements, keys
+from sqlalchemy_temporal.ddl.hashable import refuse_unhashable
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.ddl.reflect import reflect_table
 from sqlalchemy_temporal.ddl.spec import TableSpec
@@ -106,6 +107,7 @@ def install(connection: Connection, table: Table) -> None:
 
     Raises:
         SchemaDriftError: it is versioned already and no longer matches.
+        UnhashableTypeError: a column has a type whose values cannot be hashed.
         PrivilegeError: the role may not create what is needed.
         UnsupportedDatabaseError: the server cannot be used.
     """
@@ -145,6 +147,7 @@ def install_table(
         return spec
     if known is not None:
         prepare_again(connection, spec, known)
+    refuse_unhashable(connection, spec)
     plan = list(elements.enable(spec) if known is None else elements.enable_again(spec))
     if live.has_system_column:
         plan = [e for e in plan if not isinstance(e, elements.AddSystemColumn)]

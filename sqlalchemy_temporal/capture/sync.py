@@ -15,6 +15,7 @@ from sqlalchemy_temporal.capture.install import (
     privileges_explained,
 )
 from sqlalchemy_temporal.ddl import elements
+from sqlalchemy_temporal.ddl.hashable import refuse_unhashable
 from sqlalchemy_temporal.ddl.reflect import reflect_table
 from sqlalchemy_temporal.ddl.spec import TableSpec
 from sqlalchemy_temporal.errors import ConfigurationError
@@ -34,6 +35,7 @@ def sync_versioning(connection: Connection, table: Table) -> None:
 
     Raises:
         SchemaDriftError: a column has another type in history than in the live table.
+        UnhashableTypeError: a column has a type that cannot be hashed.
         PrivilegeError: the role may not do it.
     """
     options = options_of(table)
@@ -56,7 +58,9 @@ def bring_into_step(connection: Connection, spec: TableSpec) -> None:
 
     Raises:
         SchemaDriftError: a column has another type in history than in the live table.
+        UnhashableTypeError: a column has a type that cannot be hashed.
     """
+    refuse_unhashable(connection, spec)
     add_columns(connection, spec)
     execute(
         connection,

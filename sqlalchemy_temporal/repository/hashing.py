@@ -33,6 +33,12 @@ _COMMITS: Final = 5000
 _ROWS: Final = 500_000
 """A batch has at most so many commits, and rows unless one commit alone has more."""
 
+_PINNED: Final = {
+    "search_path": "pg_catalog, pg_temp",
+    "row_security": "off",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+}
 _SILENT: Final = frozenset({"BASELINE", "DISABLE"})
 """Operations whose rows are not counted."""
 
@@ -127,14 +133,22 @@ def apart(connection: Connection) -> Iterator[Callable[[], Any]]:
 
 @contextmanager
 def pinned(connection: Connection) -> Iterator[Connection]:
-    """A transaction, or a savepoint, in which names mean the server's own functions."""
-    names = ("search_path", "row_security")
+    """A transaction, or a savepoint, in which no setting of the session's own holds.
+
+    Names mean the server's own functions, every row is seen or there is an error, and
+    times come in a form that every driver reads. A connection in AUTOCOMMIT is used as it is:
+    settings would stay.
+    """
+    driver = connection.connection.dbapi_connection
+    if driver is not None and connection.dialect.detect_autocommit_setting(driver):
+        yield connection
+        return
     with connection.begin_nested() if connection.in_transaction() else connection.begin():
         before = {
             name: connection.scalar(text("SELECT current_setting(:name)"), {"name": name})
-            for name in names
+            for name in _PINNED
         }
-        _set(connection, {"search_path": "pg_catalog, pg_temp", "row_security": "off"})
+        _set(connection, _PINNED)
         yield connection
         _set(connection, before)
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.repository.digest import Digest, take_digest
 from sqlalchemy_temporal.repository.findings import Verification
-from sqlalchemy_temporal.repository.hashing import hash_commits
+from sqlalchemy_temporal.repository.hashing import hash_commits, pinned
 from sqlalchemy_temporal.repository.verify import MAX_PROBLEMS, ProgressCallback, verify
 
 
@@ -70,7 +70,8 @@ class Verifying:
             UnhashableTypeError: a column has a type that cannot be hashed.
         """
         hash_commits(self.connection, self.schema)
-        return take_digest(self.connection, self.schema)
+        with pinned(self.connection) as connection:
+            return take_digest(connection, self.schema)
 
     def hash_commits(self, *, progress: Callable[[int], None] | None = None) -> int:
         """Seal and hash every commit that has no hash yet, and say how many there were.

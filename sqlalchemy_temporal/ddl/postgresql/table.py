@@ -182,9 +182,12 @@ class TableSql:
         return tuple(self.spec.function(purpose) for purpose in _PURPOSES)
 
     def _create(self, purpose: str, body: str, *, header: str = HEADER) -> str:
+        computed = any(column.expression for column in self.spec.columns)
+        # The expressions of virtual columns name others, which may be called as our variables.
+        directive = "#variable_conflict use_column\n" if computed else ""
         return (
             f"CREATE OR REPLACE FUNCTION {self.function(purpose)}() RETURNS trigger\n"
-            f"{header}\n{body} $body$"
+            f"{header}\n{directive}{body} $body$"
         )
 
     def _unchanged(self) -> str:
