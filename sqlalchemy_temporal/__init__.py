@@ -63,6 +63,7 @@ from sqlalchemy_temporal.tables.archive import ArchiveResult, archive_history
 from sqlalchemy_temporal.tables.bound import TemporalTables
 from sqlalchemy_temporal.tables.change import RecordedChange
 from sqlalchemy_temporal.tables.changes import ChangeHistory, get_change_history
+from sqlalchemy_temporal.tables.compare import Comparison, compare_temporal_data
 from sqlalchemy_temporal.tables.disable import DisabledTable, disable_temporal_versioning
 from sqlalchemy_temporal.tables.enable import (
     EnabledTable,
@@ -97,6 +98,7 @@ __all__ = [
     "Commit",
     "CommitDetails",
     "CommitError",
+    "Comparison",
     "ConfigurationError",
     "DetachedObjectError",
     "DisabledTable",
@@ -149,6 +151,7 @@ __all__ = [
     "as_of",
     "attribute_history",
     "blame",
+    "compare_temporal_data",
     "count_versions",
     "describe",
     "disable_temporal_versioning",

@@ -21,11 +21,15 @@ from sqlalchemy import (
     Column,
     Connection,
     DateTime,
+    FromClause,
     MetaData,
     Row,
     Table,
     Text,
+    cast,
+    false,
     inspect,
+    null,
     select,
 )
 from sqlalchemy.exc import NoInspectionAvailable
@@ -216,14 +220,20 @@ def _live(metadata: MetaData, row: Row[Any], columns: dict[str, ColumnFacts], sc
     return made
 
 
-def _stored(row: Row[Any], columns: dict[str, ColumnFacts]) -> Table:
-    return Table(
+def _stored(row: Row[Any], columns: dict[str, ColumnFacts]) -> FromClause:
+    made = Table(
         row.table_name,
         MetaData(),
         *(_column(c, c.name in row.key_columns) for c in columns.values()),
         Column(TX_COLUMN, BigInteger, nullable=False, autoincrement=False),
         schema=row.table_schema,
     )
+    if row.disabled_tx_id is None:
+        return made
+    # While it is disabled, none of its rows is a recorded version, and the system column
+    # is not there.
+    nothing = [cast(null(), column.type).label(column.key) for column in made.c]
+    return select(*nothing).where(false()).subquery(row.table_name)
 
 
 def _history(

@@ -213,7 +213,7 @@ def _by_lookup(table: VersionedTable, ended: CTE, later: Side) -> ChangeQuery:
     now = live
     if table.kind == "inherited":
         inner = table.stored.alias("o")
-        now = _only(table, select(*inner.c), inner).subquery("l")  # type: ignore[assignment]
+        now = _only(table, select(*inner.c), inner).subquery("l")
     started = now.c[TX_COLUMN]
     source = source.outerjoin(now, and_(*on(now, table.key), later.sees(started)))
     after: list[ColumnElement[Any]] = [now.c[name] for name in table.columns]

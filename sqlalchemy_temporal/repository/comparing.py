@@ -51,7 +51,8 @@ def compare(
     """
     first = resolve(connection, start, schema)
     second = None if end is None else resolve(connection, end, schema)
-    chosen = load_tables(connection, schema, tables)
+    # A disabled table has a past, and no recorded present.
+    chosen = load_tables(connection, schema, tables, disabled=second is not None)
     known, unknown = _known(chosen, [m for m in (first, second) if m], explicit=bool(tables))
     if keys is not None and len(known) != 1:
         raise ConfigurationError("keys= needs exactly one table to look for them in")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import FromClause, Table
 from sqlalchemy.types import TypeEngine
 
 
@@ -63,7 +63,8 @@ class VersionedTable:
         schema: the live table's schema; ``public`` on a database without schemas.
         table_name: the live table's name.
         live: the live table, all columns but the system column, marked versioned.
-        stored: the live table with its system column ``temporal_tx_id``, not marked.
+        stored: the live table with its system column ``temporal_tx_id``, not marked; empty
+            while versioning is disabled.
         history: its history table; a column that has another name there has the live
             one as its key.
         key: the columns that identify a row.
@@ -88,7 +89,7 @@ class VersionedTable:
     schema: str
     table_name: str
     live: Table
-    stored: Table
+    stored: FromClause
     history: Table
     key: tuple[str, ...]
     columns: tuple[str, ...]

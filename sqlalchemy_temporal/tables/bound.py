@@ -11,6 +11,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, overloa
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.tables.access import AccessMode, mode_of
 from sqlalchemy_temporal.tables.changes import get_change_history
+from sqlalchemy_temporal.tables.compare import compare_temporal_data
 from sqlalchemy_temporal.tables.disable import disable_temporal_versioning
 from sqlalchemy_temporal.tables.enable import enable_many, enable_temporal_versioning
 from sqlalchemy_temporal.tables.query import query_temporal_data
@@ -105,6 +106,7 @@ class TemporalTables:
     query_temporal_data = _Operation(query_temporal_data)
     get_change_history = _Operation(get_change_history)
     get_row_history = _Operation(get_row_history)
+    compare_temporal_data = _Operation(compare_temporal_data)
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """The operations by name, as functions that need no bind any more."""

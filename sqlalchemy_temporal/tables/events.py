@@ -178,8 +178,6 @@ def _begun(connection: Connection, table: VersionedTable, period: Period) -> Any
     )
     if period.start is not None:  # what began later ended later; the index is by ends
         closed = closed.where(history.c[END_COLUMN] >= period.start.lo)
-    if table.disabled_tx_id is not None:
-        return closed
     written = table.stored.c[TX_COLUMN]
     current = select(*_recorded(table.stored, table), written.label(_TX)).where(
         period.contains(connection, written)

@@ -210,8 +210,6 @@ def _all_versions(table: VersionedTable) -> Any:
         history.c[END_COLUMN],
         history.c[OPERATION_COLUMN],
     )
-    if table.disabled_tx_id is not None:
-        return closed
     stored = table.stored
     current = select(
         *(stored.c[name].label(name) for name in table.columns),
