@@ -71,9 +71,11 @@ from sqlalchemy_temporal.tables.enable import (
     enable_many,
     enable_temporal_versioning,
 )
+from sqlalchemy_temporal.tables.growth import HistoryGrowth, history_growth
 from sqlalchemy_temporal.tables.partitions import maintain_history_partitions, partition_history
 from sqlalchemy_temporal.tables.purge import PurgeResult, purge_history
 from sqlalchemy_temporal.tables.query import TemporalRows, query_temporal_data
+from sqlalchemy_temporal.tables.redact import RedactionResult, redact
 from sqlalchemy_temporal.tables.row_history import RowHistory, get_row_history
 from sqlalchemy_temporal.tables.status import (
     TemporalStatus,
@@ -105,6 +107,7 @@ __all__ = [
     "EnabledTable",
     "EnabledTables",
     "FutureMomentError",
+    "HistoryGrowth",
     "InstallationError",
     "LockTimeoutError",
     "MissingKeyError",
@@ -119,6 +122,7 @@ __all__ = [
     "ReadOnlyPastError",
     "RecordedChange",
     "RedactionError",
+    "RedactionResult",
     "Ref",
     "RefMove",
     "Repository",
@@ -160,6 +164,7 @@ __all__ = [
     "get_change_history",
     "get_row_history",
     "get_temporal_status",
+    "history_growth",
     "history_of",
     "install",
     "list_temporal_tables",
@@ -167,6 +172,7 @@ __all__ = [
     "partition_history",
     "purge_history",
     "query_temporal_data",
+    "redact",
     "reset_actor",
     "resolve",
     "seal",

@@ -33,7 +33,10 @@
     ├── CaptureError                  a change that cannot be recorded
     │   └── TwoPhaseError             PREPARE TRANSACTION with versioned changes
     ├── CommitError                   a commit that was refused
-    │   └── StaleParentError          HEAD moved since the commit was begun
+    │   ├── StaleParentError          HEAD moved since the commit was begun
+    │   ├── ConstraintViolationError  constraints forbid what was to be written
+    │   ├── RevertConflictError       later commits changed what was to be undone
+    │   └── AlteredRowsError          the application's triggers changed what was written
     ├── ArchiveError                  history that could not be written to files
     ├── RedactionError                values that cannot be redacted as asked
     └── ServerUnavailable             no PostgreSQL server could be found or started
@@ -41,10 +44,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy.orm.exc import DetachedInstanceError
 
 __all__ = [
     "AccessModeError",
+    "AlteredRowsError",
     "AmbiguousRevisionError",
     "ArchiveError",
     "BarrierTimeoutError",
@@ -52,6 +58,7 @@ __all__ = [
     "CaptureError",
     "CommitError",
     "ConfigurationError",
+    "ConstraintViolationError",
     "DetachedObjectError",
     "FutureMomentError",
     "InstallationError",
@@ -65,6 +72,7 @@ __all__ = [
     "PurgedHistoryError",
     "ReadOnlyPastError",
     "RedactionError",
+    "RevertConflictError",
     "SchemaDriftError",
     "ServerUnavailable",
     "SnapshotTooOldError",
@@ -251,6 +259,34 @@ class ArchiveError(TemporalError):
 
 class RedactionError(TemporalError):
     """Values cannot be redacted as asked; nothing was changed."""
+
+
+class ConstraintViolationError(CommitError):
+    """Constraints forbid what was to be written; nothing was.
+
+    Attributes:
+        violations: the constraints, with the rows concerned.
+    """
+
+    def __init__(self, message: str, *, violations: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.violations = violations
+
+
+class RevertConflictError(CommitError):
+    """Later commits changed what was to be undone; nothing was written.
+
+    Attributes:
+        conflicts: the rows, with what was expected and what was found.
+    """
+
+    def __init__(self, message: str, *, conflicts: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.conflicts = conflicts
+
+
+class AlteredRowsError(CommitError):
+    """Triggers of the application gave rows other values than were to be written."""
 
 
 class ServerUnavailable(TemporalError):  # noqa: N818 - named as users of test servers expect

@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, cast
+from uuid import UUID
 
 from sqlalchemy import Connection, Table, event, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -32,6 +33,7 @@ from sqlalchemy_temporal.clock.describe import (
     current_actor,
     write_description,
 )
+from sqlalchemy_temporal.clock.intent import Intent, write_intent
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.errors import ReadOnlyPastError, TwoPhaseError
@@ -55,6 +57,7 @@ class _State:
     statement: Description = NOBODY
     connections: list[Connection] = field(default_factory=list)
     committing: bool = False
+    expected_head: UUID | None = None
 
     def description(self) -> Description:
         return current_actor().updated(self.block).updated(self.statement)
@@ -153,6 +156,8 @@ class TemporalSession(Session):
         author: str | None = None,
         message: str | None = None,
         context: Mapping[str, Any] | None = None,
+        *,
+        parent: When | None = None,
     ) -> Described:
         """Say who makes a change, and why.
 
@@ -164,10 +169,15 @@ class TemporalSession(Session):
             author: who makes the change.
             message: what for.
             context: further facts that can be written as JSON, e.g. a request id.
+            parent: the commit that was HEAD when the change was thought out. Unless it is
+                HEAD still when the current transaction commits, that raises
+                :class:`~sqlalchemy_temporal.errors.StaleParentError`, and nothing of the
+                transaction becomes visible.
 
         Raises:
             UnknownOptionError: a value has the wrong type.
             ReadOnlyPastError: this is a session of the past.
+            MomentError: ``parent`` names no commit.
         """
         if is_of_past(self):
             raise ReadOnlyPastError("there is nothing to describe in the past; it is read-only")
@@ -175,6 +185,8 @@ class TemporalSession(Session):
         state = _state_of(self)
         before = _State(state.block, state.statement)
         state.statement = state.statement.updated(given)
+        if parent is not None:
+            state.expected_head = TemporalSession.moment(self, parent).uuid
         return Described(state, before, given)
 
     def rollback(self) -> None:
@@ -240,7 +252,7 @@ def _remember_connection(
         return
     state.connections.append(connection)
     if state.committing:  # flushed while committing: this connection comes last
-        _tell(connection, state.description())
+        _tell(connection, state)
 
 
 @event.listens_for(TemporalSession, "before_commit")
@@ -254,7 +266,7 @@ def _describe_commit(session: Session) -> None:
     state = _state_of(session)
     state.committing = True
     for connection in state.connections:
-        _tell(connection, state.description())
+        _tell(connection, state)
 
 
 @event.listens_for(TemporalSession, "before_flush")
@@ -282,11 +294,14 @@ def _refuse_unrecorded_statement(state: ORMExecuteState) -> None:
         verify_capture(connection, [table])
 
 
-def _tell(connection: Connection, description: Description) -> None:
+def _tell(connection: Connection, state: _State) -> None:
     # An earlier description of this transaction, by Core, is not to be overwritten with
     # nothing.
+    description = state.description()
     if description:
         write_description(connection, description)
+    if state.expected_head is not None:
+        write_intent(connection, Intent(expected_head=state.expected_head))
 
 
 @event.listens_for(TemporalSession, "after_transaction_end")
@@ -295,6 +310,7 @@ def _forget_transaction(session: Session, transaction: SessionTransaction) -> No
     if transaction.parent is None:
         state = _state_of(session)
         state.statement = NOBODY
+        state.expected_head = None
         state.connections.clear()
         state.committing = False
 

@@ -36,6 +36,7 @@ STATE_BARRIER: Final = "TV005"
 STATE_GAP: Final = "TV006"
 STATE_PURGED: Final = "TV007"
 STATE_AMBIGUOUS: Final = "TV008"
+STATE_STALE: Final = "TV009"
 STATE_DRIFT: Final = "TV010"
 """A table was changed without its history."""
 

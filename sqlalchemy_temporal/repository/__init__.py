@@ -1,23 +1,33 @@
-"""The commit graph: log, differences, tags and branches."""
+"""The commit graph: log, differences, restoring, tags and branches."""
 
 from sqlalchemy_temporal.repository.details import CommitDetails
 from sqlalchemy_temporal.repository.diff import Diff, RowChange, TableStats
 from sqlalchemy_temporal.repository.digest import Digest
 from sqlalchemy_temporal.repository.findings import Problem, Progress, Verification, Withdrawn
+from sqlalchemy_temporal.repository.outcome import Executed, Outcome
+from sqlalchemy_temporal.repository.plan import Plan, PlannedRow
 from sqlalchemy_temporal.repository.refs import Ref, RefMove
 from sqlalchemy_temporal.repository.repository import Repository
+from sqlalchemy_temporal.repository.reverting import RevertConflict
+from sqlalchemy_temporal.repository.violations import Violation
 
 __all__ = [
     "CommitDetails",
     "Diff",
     "Digest",
+    "Executed",
+    "Outcome",
+    "Plan",
+    "PlannedRow",
     "Problem",
     "Progress",
     "Ref",
     "RefMove",
     "Repository",
+    "RevertConflict",
     "RowChange",
     "TableStats",
     "Verification",
+    "Violation",
     "Withdrawn",
 ]

@@ -171,7 +171,7 @@ def changes(
     return _by_scan(table, ended, earlier, later, keys)
 
 
-def _only(table: VersionedTable, statement: Select[Any], source: FromClause) -> Select[Any]:
+def only_own(table: VersionedTable, statement: Select[Any], source: FromClause) -> Select[Any]:
     """Leave out the members of an inheritance tree, which are tables of their own."""
     if table.kind != "inherited":
         return statement
@@ -197,7 +197,7 @@ def _ended(table: VersionedTable, earlier: Side, later: Side, keys: KeyFilter) -
     start, end = h.c[TX_COLUMN], h.c[END_COLUMN]
     conditions = [earlier.ended_later(end), later.ended_already(end), keys(_key_of(table, h))]
     found = select(*_columns(table, h), earlier.sees(start).label("stood")).where(*conditions)
-    return _only(table, found, h).cte("ended")
+    return only_own(table, found, h).cte("ended")
 
 
 def _by_lookup(table: VersionedTable, ended: CTE, later: Side) -> ChangeQuery:
@@ -213,7 +213,7 @@ def _by_lookup(table: VersionedTable, ended: CTE, later: Side) -> ChangeQuery:
     now = live
     if table.kind == "inherited":
         inner = table.stored.alias("o")
-        now = _only(table, select(*inner.c), inner).subquery("l")
+        now = only_own(table, select(*inner.c), inner).subquery("l")
     started = now.c[TX_COLUMN]
     source = source.outerjoin(now, and_(*on(now, table.key), later.sees(started)))
     after: list[ColumnElement[Any]] = [now.c[name] for name in table.columns]
@@ -222,7 +222,7 @@ def _by_lookup(table: VersionedTable, ended: CTE, later: Side) -> ChangeQuery:
         h = table.history.alias("s")
         past: Any = h
         if table.kind == "inherited":
-            past = _only(table, select(*h.c), h).subquery("s")
+            past = only_own(table, select(*h.c), h).subquery("s")
         begin, end = past.c[TX_COLUMN], past.c[END_COLUMN]
         stands = and_(*on(past, table.key), later.sees(begin), later.ended_later(end))
         source = source.outerjoin(past, stands)
@@ -240,7 +240,7 @@ def _by_lookup(table: VersionedTable, ended: CTE, later: Side) -> ChangeQuery:
         had=had,
         has=has,
         source=source,
-        where=_differ(old, after, had, has),
+        where=differ(old, after, had, has),
     )
 
 
@@ -264,7 +264,7 @@ def _by_scan(
         had=had,
         has=has,
         source=source,
-        where=_differ(old, new, had, has),
+        where=differ(old, new, had, has),
     )
 
 
@@ -274,7 +274,7 @@ def _begun(table: VersionedTable, earlier: Side, later: Side, keys: KeyFilter) -
     start = live.c[TX_COLUMN]
     stands: ColumnElement[int] = literal_column("1").label("stands")
     begun = [earlier.misses(start), later.sees(start), keys(_key_of(table, live))]
-    present = _only(table, select(*_columns(table, live), stands).where(*begun), live)
+    present = only_own(table, select(*_columns(table, live), stands).where(*begun), live)
     if later.bounds is None:
         return present
     h = table.history.alias("s")
@@ -285,11 +285,11 @@ def _begun(table: VersionedTable, earlier: Side, later: Side, keys: KeyFilter) -
         later.sees(start),
         keys(_key_of(table, h)),
     ]
-    past = _only(table, select(*_columns(table, h), stands).where(*conditions), h)
+    past = only_own(table, select(*_columns(table, h), stands).where(*conditions), h)
     return present.union_all(past)
 
 
-def _differ(
+def differ(
     before: Sequence[ColumnElement[Any]],
     after: Sequence[ColumnElement[Any]],
     had: ColumnElement[bool],
@@ -299,4 +299,4 @@ def _differ(
     return and_(or_(had, has), or_(~had, ~has, ~same(before, after)))
 
 
-__all__ = ["ChangeQuery", "KeyFilter", "Way", "changes", "every_key"]
+__all__ = ["ChangeQuery", "KeyFilter", "Way", "changes", "differ", "every_key", "only_own"]

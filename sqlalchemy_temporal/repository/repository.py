@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
-from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import sessionmaker
 
 from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.clock.commits import commit_from, select_nodes
 from sqlalchemy_temporal.clock.resolve import When, resolve
-from sqlalchemy_temporal.errors import BeforeVersioningError, UnknownRevisionError
+from sqlalchemy_temporal.errors import (
+    BeforeVersioningError,
+    ConfigurationError,
+    UnknownRevisionError,
+)
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.repository import refs
 from sqlalchemy_temporal.repository.blame import blame_row
@@ -22,12 +26,13 @@ from sqlalchemy_temporal.repository.comparisons import Comparisons
 from sqlalchemy_temporal.repository.deletion import delete_commit, undelete_commit
 from sqlalchemy_temporal.repository.details import CommitDetails, read_details
 from sqlalchemy_temporal.repository.log import LogFilter, read_log
+from sqlalchemy_temporal.repository.operations import Bind, Operations
 from sqlalchemy_temporal.repository.revisions import Relation, relate
 from sqlalchemy_temporal.repository.verifying import Verifying
 from sqlalchemy_temporal.schema import SystemTables, system_of
 
 
-class Repository(Comparisons, Verifying):
+class Repository(Comparisons, Operations, Verifying):
     """The commits of the database behind a connection or session.
 
     ::
@@ -38,20 +43,31 @@ class Repository(Comparisons, Verifying):
             print(commit.author, commit.message)
 
     Parameters:
-        bind: a connection or a session; it works in their transaction.
+        bind: a connection or a session: it works in their transaction. An engine or a
+            sessionmaker: each operation is a transaction of its own; what only reads needs
+            ``with repo.begin() as bound:``.
         schema: the schema of the library's own tables.
     """
 
-    def __init__(
-        self, bind: Connection | Session | scoped_session[Any], schema: str = DEFAULT_SCHEMA
-    ) -> None:
+    def __init__(self, bind: Bind, schema: str = DEFAULT_SCHEMA) -> None:
         self._bind = bind
         self.schema = schema
 
     @property
     def connection(self) -> Connection:
-        """The connection it works on."""
-        return self._bind if isinstance(self._bind, Connection) else self._bind.connection()
+        """The connection it works on.
+
+        Raises:
+            ConfigurationError: it was given an engine or a sessionmaker.
+        """
+        if isinstance(self._bind, Connection):
+            return self._bind
+        if isinstance(self._bind, Engine | sessionmaker):
+            raise ConfigurationError(
+                "of an engine or sessionmaker there is no current connection; use "
+                "'with repo.begin() as bound:'"
+            )
+        return self._bind.connection()
 
     @property
     def _system(self) -> SystemTables:

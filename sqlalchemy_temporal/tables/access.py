@@ -74,6 +74,24 @@ def reading(bind: Bind, access: AccessMode | None = None) -> Iterator[Connection
             yield connection
 
 
+def require_unrestricted(bind: Bind, access: AccessMode | None, what: str) -> None:
+    """Refuse a call that writes in a mode that allows reads only.
+
+    Parameters:
+        bind: an engine, a connection or a session.
+        access: the mode asked for by the call.
+        what: the call, for the message.
+
+    Raises:
+        AccessModeError: the mode is ``"restricted"``.
+    """
+    if mode_of(bind, access) == "restricted":
+        raise AccessModeError(
+            f"{what} writes, so it needs access='unrestricted'; the mode here is 'restricted', "
+            "which allows reads only"
+        )
+
+
 @contextmanager
 def writing(bind: Bind, access: AccessMode | None, what: str) -> Iterator[Connection]:
     """A connection to write with, in a transaction.
@@ -86,11 +104,7 @@ def writing(bind: Bind, access: AccessMode | None, what: str) -> Iterator[Connec
     Raises:
         AccessModeError: the mode allows reads only.
     """
-    if mode_of(bind, access) == "restricted":
-        raise AccessModeError(
-            f"{what} writes, so it needs access='unrestricted'; the mode here is 'restricted', "
-            "which allows reads only"
-        )
+    require_unrestricted(bind, access, what)
     session = _session(bind)
     if session is not None:
         session.flush()
@@ -145,4 +159,4 @@ def _read_only(connection: Connection) -> Iterator[None]:
         yield
 
 
-__all__ = ["AccessMode", "mode_of", "reading", "writing"]
+__all__ = ["AccessMode", "mode_of", "reading", "require_unrestricted", "writing"]

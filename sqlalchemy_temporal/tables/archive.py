@@ -23,6 +23,7 @@ from sqlalchemy_temporal.clock.resolve import When
 from sqlalchemy_temporal.errors import ArchiveError, UnknownOptionError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.tables import parquet
+from sqlalchemy_temporal.tables.access import AccessMode, mode_of, require_unrestricted
 from sqlalchemy_temporal.tables.archive_rows import Archived, archived_columns
 from sqlalchemy_temporal.tables.purge import Progress, PurgeResult, moment_before, purge_history
 from sqlalchemy_temporal.tables.recorded import RecordedTable, recorded_tables
@@ -103,6 +104,7 @@ def archive_history(
     compression: str = "zstd",
     row_group_size: int = 50_000,
     progress: Progress | None = None,
+    access: AccessMode | None = None,
     schema: str = DEFAULT_SCHEMA,
 ) -> ArchiveResult:
     """Write closed versions that ended before a moment to Parquet.
@@ -126,12 +128,14 @@ def archive_history(
         row_group_size: rows in memory at a time, and in a row group of the file.
         progress: called after each row group with the rows written so far and the rows
             to write in all.
+        access: ``"restricted"`` allows reads only: no purge.
         schema: the schema of the library's own tables.
 
     Returns:
         What was written, and what was purged. A table without old versions has no file.
 
     Raises:
+        AccessModeError: the mode allows reads only.
         ArchiveError: pyarrow is missing, a file exists, a value has no place in Parquet,
             or a file does not hold what it should; nothing is purged then.
         MomentError: ``older_than`` names no point in time.
@@ -143,7 +147,9 @@ def archive_history(
             raise UnknownOptionError(f"{name} must be positive, not {number!r}")
     parquet.require_pyarrow()
     names = [table_name] if isinstance(table_name, str) else table_name
-    with working(bind) as work:
+    if purge:
+        require_unrestricted(bind, access, "archive_history(purge=True)")
+    with working(bind, restricted=mode_of(bind, access) == "restricted") as work:
         with work.step() as connection:
             tables = recorded_tables(connection, schema, names, table_schema=schema_name)
             moment = moment_before(connection, older_than, schema)

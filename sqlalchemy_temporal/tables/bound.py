@@ -10,11 +10,16 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, overloa
 
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.tables.access import AccessMode, mode_of
+from sqlalchemy_temporal.tables.archive import archive_history
 from sqlalchemy_temporal.tables.changes import get_change_history
 from sqlalchemy_temporal.tables.compare import compare_temporal_data
 from sqlalchemy_temporal.tables.disable import disable_temporal_versioning
 from sqlalchemy_temporal.tables.enable import enable_many, enable_temporal_versioning
+from sqlalchemy_temporal.tables.growth import history_growth
+from sqlalchemy_temporal.tables.partitions import maintain_history_partitions, partition_history
+from sqlalchemy_temporal.tables.purge import purge_history
 from sqlalchemy_temporal.tables.query import query_temporal_data
+from sqlalchemy_temporal.tables.redact import redact
 from sqlalchemy_temporal.tables.row_history import get_row_history
 from sqlalchemy_temporal.tables.status import get_temporal_status, list_temporal_tables
 from sqlalchemy_temporal.tables.times import zone
@@ -107,6 +112,12 @@ class TemporalTables:
     get_change_history = _Operation(get_change_history)
     get_row_history = _Operation(get_row_history)
     compare_temporal_data = _Operation(compare_temporal_data)
+    purge_history = _Operation(purge_history)
+    archive_history = _Operation(archive_history)
+    partition_history = _Operation(partition_history)
+    maintain_history_partitions = _Operation(maintain_history_partitions)
+    history_growth = _Operation(history_growth)
+    redact = _Operation(redact)
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """The operations by name, as functions that need no bind any more."""

@@ -23,6 +23,7 @@ from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.errors import ConfigurationError, UnsupportedDatabaseError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, END_COLUMN
+from sqlalchemy_temporal.tables.access import AccessMode, require_unrestricted
 from sqlalchemy_temporal.tables.recorded import RecordedTable, recorded_tables
 from sqlalchemy_temporal.tables.retention import is_over
 from sqlalchemy_temporal.tables.work import Bind, working
@@ -65,6 +66,7 @@ def partition_history(
     schema_name: str = "public",
     *,
     months_ahead: int = 2,
+    access: AccessMode | None = None,
     schema: str = DEFAULT_SCHEMA,
 ) -> int:
     """Partition the history of a table by the month in which versions ended.
@@ -83,17 +85,20 @@ def partition_history(
         table_name: a versioned table.
         schema_name: its schema.
         months_ahead: for so many months to come partitions are made at once.
+        access: ``"restricted"`` allows reads only, which refuses this.
         schema: the schema of the library's own tables.
 
     Returns:
         The number of versions moved; 0 when it was partitioned already.
 
     Raises:
+        AccessModeError: the mode allows reads only.
         NotInstalledError: the table is not versioned.
         ConfigurationError: it belongs to an inheritance tree.
         UnsupportedDatabaseError: the database is not PostgreSQL.
         PrivilegeError: the role may not do it.
     """
+    require_unrestricted(bind, access, "partition_history()")
     with working(bind) as work, work.step() as connection:
         _require_postgresql(connection)
         (one, *others) = recorded_tables(connection, schema, [table_name], table_schema=schema_name)
@@ -114,7 +119,11 @@ def partition_history(
 
 
 def maintain_history_partitions(
-    bind: Bind, *, months_ahead: int = 2, schema: str = DEFAULT_SCHEMA
+    bind: Bind,
+    *,
+    months_ahead: int = 2,
+    access: AccessMode | None = None,
+    schema: str = DEFAULT_SCHEMA,
 ) -> int:
     """Make the partitions of the months to come, for every partitioned history.
 
@@ -125,6 +134,7 @@ def maintain_history_partitions(
     Parameters:
         bind: an Engine, or a Connection or Session whose transaction is used.
         months_ahead: how many months after the current one.
+        access: ``"restricted"`` allows reads only, which refuses this.
         schema: the schema of the library's own tables.
 
     Returns:
@@ -132,8 +142,10 @@ def maintain_history_partitions(
         next time.
 
     Raises:
+        AccessModeError: the mode allows reads only.
         UnsupportedDatabaseError: the database is not PostgreSQL.
     """
+    require_unrestricted(bind, access, "maintain_history_partitions()")
     with working(bind) as work, work.step() as connection:
         _require_postgresql(connection)
         quoted = connection.dialect.identifier_preparer.quote(schema)

@@ -22,6 +22,7 @@ from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.clock.seal import seal
 from sqlalchemy_temporal.errors import BeforeVersioningError, UnknownOptionError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
+from sqlalchemy_temporal.tables.access import AccessMode, mode_of, require_unrestricted
 from sqlalchemy_temporal.tables.order import Order
 from sqlalchemy_temporal.tables.recorded import RecordedTable, recorded_tables
 from sqlalchemy_temporal.tables.removal import remove
@@ -117,6 +118,7 @@ def purge_history(
     batch_size: int = 100_000,
     progress: Progress | None = None,
     patience: timedelta = timedelta(seconds=10),
+    access: AccessMode | None = None,
     schema: str = DEFAULT_SCHEMA,
 ) -> PurgeResult:
     """Remove closed versions that ended before a moment.
@@ -140,6 +142,7 @@ def purge_history(
         patience: how long to wait for transactions under way before a whole partition is
             dropped; after that its rows are deleted, and the empty partition is left for
             the next purge. Only with an Engine; in a caller's transaction none is dropped.
+        access: ``"restricted"`` allows reads only: a dry run.
         schema: the schema of the library's own tables.
 
     Returns:
@@ -147,6 +150,7 @@ def purge_history(
         operation PURGE; where there was nothing to remove, there is none.
 
     Raises:
+        AccessModeError: the mode allows reads only.
         MomentError: ``older_than`` names no point in time.
         NotInstalledError: a table is not versioned.
         UnknownOptionError: ``keep_last`` or ``batch_size`` is not positive.
@@ -156,7 +160,9 @@ def purge_history(
         if number is not None and number < 1:
             raise UnknownOptionError(f"{name} must be positive, not {number!r}")
     names = [table_name] if isinstance(table_name, str) else table_name
-    with working(bind) as work:
+    if not dry_run:
+        require_unrestricted(bind, access, "purge_history(dry_run=False)")
+    with working(bind, restricted=mode_of(bind, access) == "restricted") as work:
         with work.step() as connection:
             tables = recorded_tables(connection, schema, names, table_schema=schema_name)
             moment = moment_before(connection, older_than, schema)

@@ -35,7 +35,14 @@ from sqlalchemy_temporal.tables.work import Bind
 State = Literal["enabled", "disabled"]
 
 _COUNTED: Final = ("insert", "update", "delete")
-_SIZE = text("SELECT pg_total_relation_size(to_regclass(:name))")
+_SIZE = text(
+    """
+    SELECT coalesce(sum(pg_total_relation_size(t.relid)), pg_total_relation_size(c.relation))
+    FROM (SELECT to_regclass(:name) AS relation) AS c
+    LEFT JOIN LATERAL pg_partition_tree(c.relation) AS t ON true
+    GROUP BY c.relation
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +316,8 @@ def _size(connection: Connection, schema: str | None, name: str) -> int | None:
         return None
     quote = connection.dialect.identifier_preparer.quote_identifier
     full = ".".join(quote(part) for part in (schema, name) if part).replace("%%", "%")
-    size: int | None = connection.scalar(_SIZE, {"name": full})
-    return size
+    size = connection.scalar(_SIZE, {"name": full})
+    return None if size is None else int(size)
 
 
 def _drift(

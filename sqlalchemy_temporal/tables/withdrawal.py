@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, text
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, text
 
 from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.ddl.postgresql import withdrawal
@@ -47,9 +50,67 @@ def note_purged(
         connection.exec_driver_sql(withdrawal.note_purged(s, sql, table, source))
 
 
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """The hash of one version, in the commit that wrote it.
+
+    Attributes:
+        tx_id: the transaction that wrote it.
+        original: its hash before anything was redacted.
+        current: its hash as it is.
+    """
+
+    tx_id: int
+    original: bytes
+    current: bytes
+
+
+def leaves_of(
+    connection: Connection, one: RecordedTable, versions: Sequence[tuple[int, int]]
+) -> dict[int, Leaf]:
+    """The leaves of some versions by ``temporal_id``, where the commit has a hash.
+
+    Parameters:
+        connection: after :func:`hold_hashing`.
+        one: whose versions.
+        versions: ``temporal_id`` and ending transaction of each.
+    """
+    with pinned(connection):
+        table = _hashed(connection, one)
+        sql = leaf_sql(connection, one.system.schema, table)
+        s = Quoter(connection.dialect).name(one.system.schema)
+        rows = connection.exec_driver_sql(withdrawal.written_leaves(s, sql, table, versions))
+        return {row.id: Leaf(row.tx_id, bytes(row.original), bytes(row.current)) for row in rows}
+
+
+def note_redacted(
+    connection: Connection,
+    one: RecordedTable,
+    before: Mapping[int, Leaf],
+    after: Mapping[int, Leaf],
+) -> None:
+    """Note the leaves of versions that were altered in this transaction."""
+    s = Quoter(connection.dialect).name(one.system.schema)
+    by = connection.scalar(text(f"SELECT {s}.start_transaction()"))
+    values = [
+        {
+            "table_id": one.id,
+            "tx_id": leaf.tx_id,
+            "kind": "redacted",
+            "original_hash": leaf.original,
+            "current_hash": after[number].current,
+            "by_tx_id": by,
+        }
+        for number, leaf in before.items()
+        if after[number].current != leaf.current
+    ]
+    if values:
+        connection.execute(insert(one.system.leaf_override), values)
+
+
 def _hashed(connection: Connection, one: RecordedTable) -> HashedTable:
     found = hashed_tables(connection, one.system.schema)
     return next(table for table in found if table.id == one.id)
 
 
-__all__ = ["hold_hashing", "note_purged"]
+__all__ = ["Leaf", "hold_hashing", "leaves_of", "note_purged", "note_redacted"]

@@ -32,21 +32,23 @@ class Work:
         connection: where to work.
         own: whether the transactions are ours.
         session: the session it belongs to, when one was given.
+        restricted: whether the database is to refuse every write.
     """
 
     connection: Connection
     own: bool
     session: Session | None = None
+    restricted: bool = False
 
     @contextmanager
     def step(self) -> Iterator[Connection]:
         """A transaction of its own where that may be; else a part of the caller's."""
-        if self.own:
-            with self.connection.begin():
-                yield self.connection
-        else:
-            with in_one_transaction(self.connection):
-                yield self.connection
+        one = self.connection.begin() if self.own else in_one_transaction(self.connection)
+        with one:
+            if self.restricted and self.connection.dialect.name == "postgresql":
+                # Ends with the transaction or the savepoint (PostgreSQL docs, SET TRANSACTION).
+                self.connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            yield self.connection
 
     def describe(self, author: str | None, reason: str | None) -> None:
         """Say who does it and why, in the current transaction.
@@ -65,8 +67,12 @@ class Work:
 
 
 @contextmanager
-def working(bind: Bind) -> Iterator[Work]:
+def working(bind: Bind, *, restricted: bool = False) -> Iterator[Work]:
     """A place to work on for ``bind``; the server's refusals for lack of rights explained.
+
+    Parameters:
+        bind: an engine, a connection or a session.
+        restricted: have the database refuse every write.
 
     Raises:
         PrivilegeError: the role may not change the library's tables.
@@ -77,13 +83,16 @@ def working(bind: Bind) -> Iterator[Work]:
             if engine.dialect.name == "postgresql":
                 engine = engine.execution_options(isolation_level="READ COMMITTED")
             with engine.connect() as connection:
-                yield Work(connection, own=True)
+                yield Work(connection, own=True, restricted=restricted)
         elif isinstance(bind, Connection):
-            yield Work(bind, own=False)
+            yield Work(bind, own=False, restricted=restricted)
         else:
             session = bind() if isinstance(bind, scoped_session) else bind
-            session.flush()
-            yield Work(session.connection(), own=False, session=session)
+            if not restricted:
+                session.flush()
+            yield Work(session.connection(), own=False, session=session, restricted=restricted)
+            if not restricted:
+                session.expire_all()  # what it has loaded may be something else now
 
 
 def record(

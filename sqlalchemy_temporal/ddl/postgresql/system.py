@@ -14,6 +14,8 @@ they may run with their owner's rights.
     A deferred constraint trigger, run at commit: takes the committing lock (shared, so
     writers never wait for each other), the commit sequence number and the clock, and
     writes the one row of ``transaction``.
+``expect_head``
+    Refuses the commit of a transaction that insists on another HEAD than there is.
 ``add_system_column``
     Gives a live table its system column.
 """
@@ -23,7 +25,7 @@ from __future__ import annotations
 from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.ddl.postgresql import columns, drift, moments, partitions, sealing, views
 from sqlalchemy_temporal.ddl.postgresql.ids import NO_ID, take_id
-from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, Quoter
+from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, LOOKING_UP, Quoter
 
 
 def statements(schema: str, quote: Quoter) -> tuple[str, ...]:
@@ -34,6 +36,7 @@ def statements(schema: str, quote: Quoter) -> tuple[str, ...]:
         _take_id(s),
         _stamp_insert(s, quote),
         _note_change(s),
+        _expect_head(s),
         _stamp_commit(s),
         *columns.statements(s),
         *partitions.statements(s),
@@ -124,6 +127,9 @@ BEGIN
   IF coalesce(current_setting('temporal.stamped', true), '') <> '' THEN
     DELETE FROM {s}.transaction WHERE id = NEW.tx_id;
   END IF;
+  IF coalesce(current_setting('temporal.expected_head', true), '') <> '' THEN
+    PERFORM {s}.expect_head(current_setting('temporal.expected_head')::uuid);
+  END IF;
   -- The lock before the number: a reader that saw the number sees the lock too.
   IF pg_advisory_xact_lock_shared({keys.LOCK_COMMITTING}, 0) IS NOT NULL THEN
     seq := nextval('{s}.commit_seq');
@@ -149,6 +155,41 @@ BEGIN
   IF set_config('temporal.stamped', 'done', true) IS NULL THEN
   END IF;
   RETURN NULL;
+END $body$"""
+
+
+def _expect_head(s: str) -> str:
+    return f"""
+CREATE OR REPLACE FUNCTION {s}.expect_head(expected uuid) RETURNS void
+{LOOKING_UP}
+DECLARE
+  last {s}.commit;
+  newest uuid;
+  newest_seq bigint;
+  reached bigint;
+BEGIN
+  -- Waits for those that are committing, and lets nobody commit before this transaction.
+  PERFORM pg_advisory_xact_lock({keys.LOCK_COMMITTING}, 0);
+  SELECT CASE WHEN q.is_called THEN q.last_value ELSE 0 END INTO reached
+  FROM {s}.commit_seq q;
+  SELECT * INTO last FROM {s}.commit c ORDER BY c.seq DESC LIMIT 1;
+  SELECT t.uuid, t.commit_seq INTO newest, newest_seq FROM {s}.transaction t
+  WHERE t.id >= coalesce(last.lo, 0) AND t.commit_seq > coalesce(last.seq, 0)
+    AND t.id <> current_setting('temporal.tx_id')::bigint
+  ORDER BY t.commit_seq DESC LIMIT 1;
+  IF coalesce(newest, last.uuid) IS DISTINCT FROM expected THEN
+    RAISE EXCEPTION USING ERRCODE = '{keys.STATE_STALE}',
+      MESSAGE = 'the commit was based on ' || expected::text || ', but HEAD is '
+        || coalesce(newest, last.uuid)::text,
+      HINT = 'read again what it depends on, and try again';
+  ELSIF current_setting('transaction_isolation') <> 'read committed'
+      AND reached > coalesce(newest_seq, last.seq, 0) THEN
+    -- The fixed snapshot does not show who took the numbers since.
+    RAISE EXCEPTION USING ERRCODE = '{keys.STATE_STALE}',
+      MESSAGE = 'the commit was based on ' || expected::text
+        || ', but HEAD may have moved since this transaction''s snapshot was taken',
+      HINT = 'try again, or use isolation level READ COMMITTED';
+  END IF;
 END $body$"""
 
 

@@ -72,17 +72,27 @@ UNION ALL
 SELECT {entry("w.tx_id", "NULL::bytea")} FROM whole AS w"""
 
 
-def written_leaves(s: str, sql: LeafSql, table: HashedTable) -> str:
-    """Of versions by ``temporal_id`` (``:ids``): ``id``, ``tx_id``, ``original``, ``current``.
+def written_leaves(
+    s: str, sql: LeafSql, table: HashedTable, versions: Iterable[tuple[int, int]]
+) -> str:
+    """The leaves of some versions: ``id``, ``tx_id``, ``original``, ``current``.
 
     ``original`` is the leaf before anything was redacted. Versions that commits without a
     hash wrote are left out.
+
+    Parameters:
+        s: the quoted schema of the library's own tables.
+        sql: what writes the leaves of the table.
+        table: the table.
+        versions: ``temporal_id`` and ending transaction of each; the latter has an index.
     """
-    current = sql.written("h", live=False)
+    pairs = list(versions)
+    ids, ends = ({str(int(pair[n])) for pair in pairs} for n in (0, 1))
     leaves = (
-        f"SELECT h.{ID_COLUMN} AS id, x.tx_id, {current} AS leaf "
+        f"SELECT h.{ID_COLUMN} AS id, x.tx_id, {sql.written('h', live=False)} AS leaf "
         f"FROM {sql.history} AS h JOIN x ON x.tx_id = h.{TX_COLUMN} "
-        f"WHERE h.{ID_COLUMN} = ANY (ARRAY[{{ids}}]::bigint[])"
+        f"WHERE h.{END_COLUMN} = ANY (ARRAY[{', '.join(ends)}]::bigint[]) "
+        f"AND h.{ID_COLUMN} = ANY (ARRAY[{', '.join(ids)}]::bigint[])"
     )
     return (
         f"WITH x AS (SELECT c.tx_id, c.seq FROM {s}.commit AS c WHERE c.hash IS NOT NULL) "

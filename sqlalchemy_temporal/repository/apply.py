@@ -1,0 +1,143 @@
+"""Make live tables equal a target: plan it, set-based, then execute the plan.
+
+:func:`plan_moment` plans the way from the live tables, as the transaction sees them, to
+their state at a moment. :func:`plan_changes` plans whatever
+:class:`~sqlalchemy_temporal.repository.changes.ChangeQuery` objects say; with
+:func:`towards` one is made from rows that shall be. Both give a
+:class:`~sqlalchemy_temporal.repository.plan.Plan`, which knows what it would do and does
+it: only rows and columns that differ, all or nothing.
+
+With ``lock=True`` the tables are locked against writers before anything is read, so that
+the plan is still right when it is executed. Without, executing checks that nobody has
+committed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from sqlalchemy import ColumnElement, Connection, FromClause, and_
+
+from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.clock.resolve import resolve
+from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
+from sqlalchemy_temporal.repository.catalog import Entity, load_tables
+from sqlalchemy_temporal.repository.changes import ChangeQuery, differ
+from sqlalchemy_temporal.repository.comparing import compare
+from sqlalchemy_temporal.repository.consequences import Consequences
+from sqlalchemy_temporal.repository.described import VersionedTable
+from sqlalchemy_temporal.repository.plan import Plan
+from sqlalchemy_temporal.repository.staging import (
+    Staged,
+    analyze,
+    create_stage,
+    fill_stage,
+    live,
+)
+from sqlalchemy_temporal.repository.writing import writer_of
+
+
+def plan_moment(
+    connection: Connection,
+    moment: Moment,
+    tables: Sequence[Entity] = (),
+    *,
+    keys: Iterable[object] | None = None,
+    where: ColumnElement[bool] | None = None,
+    lock: bool = False,
+) -> Plan:
+    """Plan to make the live tables equal their state at ``moment``.
+
+    Parameters:
+        connection: where the tables are; the plan belongs to its transaction.
+        moment: the target.
+        tables: only these; nothing for all that are known at the moment.
+        keys: only rows with these keys, of one table.
+        where: only rows for which this condition holds now or at the moment; of one table.
+        lock: let nobody else write the tables from now on.
+
+    Raises:
+        UnrecordedMomentError: one of ``tables`` is not known at the moment.
+    """
+    schema = moment.schema
+    if lock:
+        writer_of(connection).lock(load_tables(connection, schema, tables))
+    diff = compare(connection, schema, moment, None, tables, keys=keys, where=where)
+    queries = [query.inverse() for query in diff.queries()]
+    return plan_changes(connection, queries, schema, lock=lock, unknown=diff.unknown)
+
+
+def plan_changes(
+    connection: Connection,
+    queries: Sequence[ChangeQuery],
+    schema: str = DEFAULT_SCHEMA,
+    *,
+    lock: bool = False,
+    unknown: Mapping[str, str] | None = None,
+) -> Plan:
+    """Plan changes of live rows.
+
+    Parameters:
+        connection: where the tables are; the plan belongs to its transaction.
+        queries: for each table, which rows are (before) and shall be (after) what;
+            ``before`` must be the live rows.
+        schema: the schema of the library's own tables.
+        lock: the tables are locked, or shall be now, so that HEAD needs no checking.
+        unknown: tables left as they are, and why, for :attr:`Plan.unknown`.
+    """
+    every = {table.name: table for table in load_tables(connection, schema)}
+    chosen = [query.table for query in queries]
+    if lock:
+        writer_of(connection).lock(chosen)
+    head = None if lock else resolve(connection, "HEAD", schema)
+    staged: dict[str, Staged] = {}
+    for query in queries:
+        stage = staged.get(query.table.name)
+        if stage is None:
+            stage = staged[query.table.name] = create_stage(connection, query.table)
+        analyze(connection, stage, fill_stage(connection, stage, query))
+    consequences = Consequences(connection, every, staged)
+    consequences.add_cascades()
+    touched = tuple(every[name] for name in staged)
+    return Plan(
+        connection,
+        staged,
+        consequences.violations(),
+        head=head,
+        locked=touched,
+        unknown=unknown,
+    )
+
+
+def towards(
+    table: VersionedTable,
+    rows: FromClause,
+    present: Callable[[FromClause], ColumnElement[bool]],
+) -> ChangeQuery:
+    """The changes that make live rows equal ``rows``.
+
+    Parameters:
+        table: the table.
+        rows: what shall be: a subquery or table with the recorded columns of ``table``
+            under their names, one row for each key concerned. Rows with other keys are
+            left alone.
+        present: whether a row of ``rows`` shall exist; False deletes it.
+    """
+    now = live(table, "l")
+    source = rows.outerjoin(now, and_(*(now.c[name] == rows.c[name] for name in table.key)))
+    before = tuple(now.c[name] for name in table.columns)
+    after = tuple(rows.c[name] for name in table.columns)
+    had, has = now.c[table.key[0]].is_not(None), present(rows)
+    return ChangeQuery(
+        table=table,
+        key=tuple(rows.c[name] for name in table.key),
+        before=before,
+        after=after,
+        had=had,
+        has=has,
+        source=source,
+        where=differ(before, after, had, has),
+    )
+
+
+__all__ = ["plan_changes", "plan_moment", "towards"]
