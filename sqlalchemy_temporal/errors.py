@@ -36,9 +36,12 @@
     │   ├── StaleParentError          HEAD moved since the commit was begun
     │   ├── ConstraintViolationError  constraints forbid what was to be written
     │   ├── RevertConflictError       later commits changed what was to be undone
-    │   └── AlteredRowsError          the application's triggers changed what was written
+    │   ├── AlteredRowsError          the application's triggers changed what was written
+    │   └── MergeError                a merge that cannot be begun, resolved or committed
+    │       └── OpenConflictsError    conflicts of a merge that are not resolved
     ├── ArchiveError                  history that could not be written to files
     ├── RedactionError                values that cannot be redacted as asked
+    ├── MissingExtraError             a package or program that a feature needs
     └── ServerUnavailable             no PostgreSQL server could be found or started
 """
 
@@ -63,11 +66,14 @@ __all__ = [
     "FutureMomentError",
     "InstallationError",
     "LockTimeoutError",
+    "MergeError",
+    "MissingExtraError",
     "MissingKeyError",
     "MissingTriggerError",
     "MomentError",
     "NaiveDatetimeError",
     "NotInstalledError",
+    "OpenConflictsError",
     "PrivilegeError",
     "PurgedHistoryError",
     "ReadOnlyPastError",
@@ -287,6 +293,26 @@ class RevertConflictError(CommitError):
 
 class AlteredRowsError(CommitError):
     """Triggers of the application gave rows other values than were to be written."""
+
+
+class MergeError(CommitError):
+    """A merge cannot be begun, resolved or committed as asked."""
+
+
+class OpenConflictsError(MergeError):
+    """The merge has conflicts that are not resolved.
+
+    Attributes:
+        count: how many.
+    """
+
+    def __init__(self, message: str, *, count: int) -> None:
+        super().__init__(message)
+        self.count = count
+
+
+class MissingExtraError(TemporalError):
+    """A package or program is missing that an optional feature needs; it says which."""
 
 
 class ServerUnavailable(TemporalError):  # noqa: N818 - named as users of test servers expect

@@ -168,6 +168,11 @@ def current_name(schema: str | None, table: str, options: VersioningOptions) -> 
     return shorten(f"{history_name(schema, table, options)}_current")
 
 
+def replaced_name(schema: str | None, table: str, options: VersioningOptions) -> str:
+    """The name of the table that notes which rows an INSERT or UPDATE replaces (SQLite)."""
+    return shorten(f"{history_name(schema, table, options)}_replaced")
+
+
 def view_schema(schema: str) -> str:
     """The schema of the views that travel in time, beside that of the library."""
     return "temporal_as_of" if schema == DEFAULT_SCHEMA else f"{schema}_as_of"

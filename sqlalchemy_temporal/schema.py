@@ -17,6 +17,7 @@ from sqlalchemy import (
     ARRAY,
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Dialect,
@@ -27,12 +28,12 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Sequence,
-    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
     Uuid,
     func,
+    literal_column,
     or_,
     text,
 )
@@ -84,6 +85,8 @@ class SystemTables:
     leaf_override: Table
     ref: Table
     ref_log: Table
+    merge: Table
+    conflict: Table
     pk_change: Table
     pending: Table
 
@@ -141,8 +144,7 @@ def _system_tables(schema: str) -> SystemTables:
 
 @lru_cache(maxsize=64)
 def _prefixed_tables(schema: str) -> SystemTables:
-    pending = Table("pending", MetaData(), *pending_columns())
-    described = _described(schema, MetaData(), pending)
+    described = _described(schema, MetaData(), _sqlite_pending())
     metadata = MetaData(info={_SYSTEM: schema})
     tables = {}
     for each in fields(described):
@@ -152,14 +154,49 @@ def _prefixed_tables(schema: str) -> SystemTables:
             for index in copy.indexes:
                 index.name = quoted_name(prefixed(schema, str(index.name)), None)
             tables[each.name] = copy
+    _sqlite_counts(metadata, schema)
     return SystemTables(schema, metadata, **tables)
 
 
-def pending_columns() -> tuple[Column[Any], ...]:
-    """The columns of the row that SQLite keeps of the transaction under way."""
-    return (
-        Column("one", SmallInteger, primary_key=True, autoincrement=False),
-        Column("tx_id", BigInteger),
+def _sqlite_pending() -> Table:
+    """The one row that SQLite keeps of the transaction under way.
+
+    ``mode`` is ``'client'`` when somebody opened the transaction and will close it, which
+    makes the commit, and ``'statement'`` when nobody did: then each statement is a commit.
+    """
+    return Table(
+        "pending",
+        MetaData(),
+        Column("one", Integer, primary_key=True, autoincrement=False),
+        Column("tx_id", Integer),
+        Column("mode", Text),
+        Column("token", Text),
+        Column("started_at", _Time),
+        Column("operation", Text),
+        Column("author", Text),
+        Column("message", Text),
+        Column("context", _Json),
+        Column("parent_uuid", Uuid),
+        Column("merge_parent_uuid", Uuid),
+        Column("expected_head", Uuid),
+        Column("statement_at", Text),
+        Column("statement_changes", Integer),
+        Column("touched", Integer, nullable=False, server_default=text("0")),
+        Column("template", Text),
+        comment="The transaction under way.",
+    )
+
+
+def _sqlite_counts(metadata: MetaData, schema: str) -> Table:
+    return Table(
+        prefixed(schema, "counts"),
+        metadata,
+        Column("name", Text, primary_key=True),
+        Column("touched", Integer, nullable=False, server_default=text("0")),
+        Column("inserted", Integer, nullable=False, server_default=text("0")),
+        Column("updated", Integer, nullable=False, server_default=text("0")),
+        Column("deleted", Integer, nullable=False, server_default=text("0")),
+        comment="What the transaction under way changed, by table.",
     )
 
 
@@ -179,6 +216,8 @@ def _described(schema: str, metadata: MetaData, pending: Table) -> SystemTables:
         leaf_override=_leaf_override(metadata),
         ref=_ref(metadata),
         ref_log=_ref_log(metadata),
+        merge=_merge(metadata),
+        conflict=_conflict(metadata),
         pk_change=_pk_change(metadata),
         pending=pending,
     )
@@ -340,6 +379,51 @@ def _ref_log(metadata: MetaData) -> Table:
         Column("author", Text),
         Column("database_user", Text),
         comment="What happened to tags, branches and HEAD, in order.",
+    )
+
+
+def _merge(metadata: MetaData) -> Table:
+    table = Table(
+        "merge",
+        metadata,
+        Column("id", _Number, Identity(always=True), primary_key=True),
+        Column("status", Text, nullable=False),
+        Column("revision", Text, nullable=False),
+        Column("ours_uuid", Uuid, nullable=False),
+        Column("theirs_uuid", Uuid, nullable=False),
+        Column("tables", _Json),
+        Column("strict", Boolean, nullable=False),
+        Column("author", Text),
+        Column("message", Text),
+        Column("started_at", _Time, nullable=False, server_default=func.current_timestamp()),
+        Column("ended_at", _Time),
+        comment="Merges that met conflicts: open, committed or aborted.",
+    )
+    is_open = table.c.status == literal_column("'open'")
+    Index("merge_open", table.c.status, unique=True, postgresql_where=is_open, sqlite_where=is_open)
+    return table
+
+
+def _conflict(metadata: MetaData) -> Table:
+    return Table(
+        "conflict",
+        metadata,
+        Column("id", _Number, Identity(always=True), primary_key=True),
+        Column("merge_id", BigInteger, nullable=False),
+        Column("table_name", Text, nullable=False),
+        Column("key_text", Text, nullable=False),
+        Column("row_key", _Json, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("columns", _Json, nullable=False),
+        Column("base", _Json),
+        Column("ours", _Json),
+        Column("theirs", _Json),
+        Column("resolution", Text),
+        Column("given", _Json),
+        Column("resolved_by", Text),
+        Column("resolved_at", _Time),
+        UniqueConstraint("merge_id", "table_name", "key_text"),
+        comment="Rows that both sides of a merge changed, and how each is resolved.",
     )
 
 

@@ -33,6 +33,7 @@ from sqlalchemy_temporal.clock.describe import (
     current_actor,
     write_description,
 )
+from sqlalchemy_temporal.clock.hooks import attach
 from sqlalchemy_temporal.clock.intent import Intent, write_intent
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import When, resolve
@@ -248,8 +249,10 @@ def _remember_connection(
 ) -> None:
     """Keep the connections that take part, as each has to be told the description."""
     state = _state_of(session)
-    if connection in state.connections or connection.dialect.name != "postgresql":
+    known = connection.dialect.name in ("postgresql", "sqlite")
+    if connection in state.connections or not known:
         return
+    attach(connection)
     state.connections.append(connection)
     if state.committing:  # flushed while committing: this connection comes last
         _tell(connection, state)

@@ -10,6 +10,8 @@ from typing import cast
 
 from sqlalchemy import Connection, Table, select, text
 
+from sqlalchemy_temporal.capture import sqlite
+from sqlalchemy_temporal.clock.hooks import attach
 from sqlalchemy_temporal.ddl.columns import ColumnIdentity, identities
 from sqlalchemy_temporal.ddl.postgresql.table import STAMP_TRIGGER, TRIGGERS
 from sqlalchemy_temporal.ddl.spec import TableSpec
@@ -25,6 +27,12 @@ _TRIGGERS = text(
     WHERE t.tgrelid = to_regclass(:name) AND NOT t.tgisinternal
       AND (t.tgname LIKE 'temporal\\_%' OR t.tgname LIKE '~temporal\\_%')
     """
+)
+
+_ADVICE = (
+    "Its changes would be lost, so the write was refused. Set it up with "
+    "Base.metadata.create_all(engine), sync_versioning(connection, table), or "
+    "op.enable_versioning() in a migration"
 )
 
 _COMMENT = re.compile(r"template=\d+ digest=[0-9a-f]{16} columns=(?P<columns>\[.*\])")
@@ -91,13 +99,12 @@ def verify_capture(connection: Connection, tables: Iterable[Table]) -> None:
         MissingTriggerError: one of its triggers is missing, disabled or was edited.
         SchemaDriftError: its model has columns that its history does not record.
     """
-    if connection.dialect.name != "postgresql":
-        return
     known: set[str] = connection.info.setdefault(f"{INFO_KEY}.verified", set())
     for table in tables:
         options = options_of(table)
         if options is None or options.capture != "trigger" or table.fullname in known:
             continue
+        attach(connection, options.schema)
         check_capture(connection, table)
         known.add(table.fullname)
 
@@ -109,33 +116,33 @@ def forget_verified(connection: Connection) -> None:
 
 def check_capture(connection: Connection, table: Table) -> None:
     """The same for one table, asking anew; see :func:`verify_capture`."""
+    if connection.dialect.name == "sqlite":
+        sqlite.verify(connection, table, _ADVICE)
+        return
     quote = connection.dialect.identifier_preparer.quote
     full = (f"{quote(table.schema)}." if table.schema else "") + quote(str(table.name))
     rows = connection.execute(_TRIGGERS, {"name": full.replace("%%", "%")}).all()
     found = {row.name: row for row in rows}
-    advice = (
-        "Its changes would be lost, so the write was refused. Set it up with "
-        "Base.metadata.create_all(engine), sync_versioning(connection, table), or "
-        "op.enable_versioning() in a migration"
-    )
     if not found:
         raise NotInstalledError(
-            f"table {table.fullname!r} is not versioned in this database. {advice}"
+            f"table {table.fullname!r} is not versioned in this database. {_ADVICE}"
         )
     missing = sorted(TRIGGERS - set(found))
     disabled = sorted(name for name, row in found.items() if row.enabled == "D")
     if missing or disabled:
         parts = [f"{name} is missing" for name in missing]
         parts += [f"{name} is disabled" for name in disabled]
-        raise MissingTriggerError(f"table {table.fullname!r}: {', '.join(parts)}. {advice}")
+        raise MissingTriggerError(f"table {table.fullname!r}: {', '.join(parts)}. {_ADVICE}")
     recorded = _recorded(found[STAMP_TRIGGER].comment)
     if recorded is None:
-        raise MissingTriggerError(f"table {table.fullname!r}: its triggers were replaced. {advice}")
+        raise MissingTriggerError(
+            f"table {table.fullname!r}: its triggers were replaced. {_ADVICE}"
+        )
     unrecorded = [str(c.name) for c in recorded_columns(table) if c.name not in recorded]
     if unrecorded:
         raise SchemaDriftError(
             f"table {table.fullname!r}: the history does not record the column(s) "
-            f"{', '.join(unrecorded)} of the model. {advice}"
+            f"{', '.join(unrecorded)} of the model. {_ADVICE}"
         )
 
 

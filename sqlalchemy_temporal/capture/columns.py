@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
+from sqlalchemy_temporal.capture import sqlite
 from sqlalchemy_temporal.capture.check import Registration
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.ddl.postgresql.table import TableSql
@@ -53,6 +54,9 @@ def add_columns(connection: Connection, spec: TableSpec) -> None:
     Raises:
         SchemaDriftError: a column has another type in history than in the live table.
     """
+    if connection.dialect.name == "sqlite":
+        sqlite.add_columns(connection, spec)
+        return
     refuse_retyped(connection, spec)
     sql = TableSql(spec, Quoter(connection.dialect))
     live, history = _types(connection, sql.live), _types(connection, sql.history)

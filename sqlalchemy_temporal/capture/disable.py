@@ -16,7 +16,8 @@ from sqlalchemy_temporal.capture.install import (
     system_exists,
 )
 from sqlalchemy_temporal.ddl import elements
-from sqlalchemy_temporal.ddl.reflect import LiveTable, reflect_table
+from sqlalchemy_temporal.ddl.reflect import reflect_table
+from sqlalchemy_temporal.ddl.spec import LiveTable
 from sqlalchemy_temporal.errors import ConfigurationError, NotInstalledError
 from sqlalchemy_temporal.naming import VersioningOptions, qualified_name
 

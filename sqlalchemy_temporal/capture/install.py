@@ -14,8 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, MetaData, Table, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
+from sqlalchemy_temporal.capture import sqlite
 from sqlalchemy_temporal.capture.check import Registration, registration_of
 from sqlalchemy_temporal.capture.columns import prepare_again
+from sqlalchemy_temporal.clock.hooks import attach, begin_really, setting_up, torn_down
 from sqlalchemy_temporal.ddl import elements, keys
 from sqlalchemy_temporal.ddl.hashable import refuse_unhashable
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
@@ -40,7 +42,7 @@ from sqlalchemy_temporal.schema import (
     system_of,
 )
 
-_MINIMUM_VERSION = (13,)
+_MINIMUM = {"postgresql": (13,), "sqlite": sqlite.MINIMUM_VERSION}
 _EXPLICIT = f"{INFO_KEY}.explicit_transaction"
 
 
@@ -90,6 +92,7 @@ def _after_drop_all(target: MetaData, connection: Connection, **_: Any) -> None:
         registered = system_of(connection, schema).versioned_tables
         if connection.execute(select(registered.c.id).limit(1)).first() is None:
             execute(connection, [elements.DropSystem(schema)])
+            torn_down(connection, schema)
 
 
 def versioned_tables_of(metadata: MetaData) -> list[Table]:
@@ -122,6 +125,7 @@ def install(connection: Connection, table: Table) -> None:
     check_server(connection)
     history_table(table)  # refuses a declaration that cannot be versioned
     key = tuple(str(column.name) for column in table.primary_key.columns)
+    attach(connection, options.schema)
     with in_one_transaction(connection), privileges_explained(table.fullname):
         install_system(connection, options.schema)
         spec = install_table(connection, table.schema, table.name, options, key)
@@ -196,8 +200,13 @@ def _uninstall_table(
 
 def install_system(connection: Connection, schema: str) -> None:
     """Create the library's own schema, tables and functions, unless they are in place."""
-    quote = Quoter(connection.dialect)
     creation = elements.CreateSystem(schema)
+    if connection.dialect.name == "sqlite":
+        if not sqlite.system_is_current(connection, schema):
+            with setting_up(connection, schema):
+                execute(connection, [creation])
+        return
+    quote = Quoter(connection.dialect)
     comment = connection.scalar(
         text("SELECT obj_description(to_regnamespace(:name), 'pg_namespace')"),
         {"name": quote.name(schema)},
@@ -212,7 +221,8 @@ def install_system(connection: Connection, schema: str) -> None:
 
 def system_exists(connection: Connection, schema: str) -> bool:
     """Whether the library's own tables are there."""
-    return inspect(connection).has_table("versioned_tables", schema=schema)
+    listed = system_of(connection, schema).versioned_tables
+    return inspect(connection).has_table(listed.name, schema=listed.schema)
 
 
 def refuse_drift(connection: Connection, spec: TableSpec, known: Registration) -> None:
@@ -259,22 +269,24 @@ def check_server(connection: Connection) -> None:
     """Refuse a database that cannot have triggers of ours.
 
     Raises:
-        UnsupportedDatabaseError: another dialect, or PostgreSQL before 13.
+        UnsupportedDatabaseError: another dialect, or a version that is too old.
     """
     if not _supported(connection):
         raise UnsupportedDatabaseError(
             f"the dialect {connection.dialect.name!r} is not supported by trigger capture; "
-            "use PostgreSQL 13 or later"
+            "use PostgreSQL 13 or later, or SQLite"
         )
     version = connection.dialect.server_version_info or ()
-    if version < _MINIMUM_VERSION:
+    minimum = _MINIMUM[connection.dialect.name]
+    if version < minimum:
         raise UnsupportedDatabaseError(
-            f"PostgreSQL {'.'.join(map(str, version))} is too old: versioning needs 13 or later"
+            f"{connection.dialect.name} {'.'.join(map(str, version))} is too old: versioning "
+            f"needs {'.'.join(map(str, minimum))} or later"
         )
 
 
 def _supported(connection: Connection) -> bool:
-    return connection.dialect.name == "postgresql"
+    return connection.dialect.name in _MINIMUM
 
 
 def _exists(connection: Connection, table: Table) -> bool:
@@ -284,10 +296,12 @@ def _exists(connection: Connection, table: Table) -> bool:
 @contextmanager
 def in_one_transaction(connection: Connection) -> Iterator[None]:
     """Run the block as one transaction even on a connection in AUTOCOMMIT mode."""
+    attach(connection)
     if connection.info.get(_EXPLICIT):
         yield
     elif not in_autocommit(connection):
         with connection.begin_nested() if connection.in_transaction() else connection.begin():
+            begin_really(connection)
             yield
     else:
         yield from _explicit_transaction(connection)

@@ -67,6 +67,7 @@ def bring_into_step(connection: Connection, spec: TableSpec) -> None:
         [
             elements.DropView(spec),
             elements.DropCapture(spec),
+            elements.AdoptRows(spec),
             elements.CreateCapture(spec),
             elements.CreateView(spec),
             elements.Register(spec),

@@ -21,9 +21,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from sqlalchemy_temporal.errors import UnknownOptionError, UnsupportedDatabaseError
+from sqlalchemy_temporal.clock.backends import clock_of
+from sqlalchemy_temporal.errors import UnknownOptionError
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -141,33 +142,19 @@ def describe(
         context: further facts that can be written as JSON.
 
     Raises:
-        UnsupportedDatabaseError: the database is not PostgreSQL.
+        UnsupportedDatabaseError: the database is neither PostgreSQL nor SQLite.
         UnknownOptionError: a value has the wrong type.
     """
-    if connection.dialect.name != "postgresql":
-        raise UnsupportedDatabaseError(
-            f"transactions cannot be described on {connection.dialect.name!r}"
-        )
     write_description(connection, Description.checked(author, message, context))
 
 
 def write_description(connection: Connection, description: Description) -> None:
-    """Make ``description`` that of the connection's current transaction.
-
-    Empty values are written as empty strings, which is also what PostgreSQL makes of such
-    a setting after the first transaction that used it; the commit reads them as NULL.
-    """
-    connection.execute(
-        text(
-            "SELECT set_config('temporal.author', :author, true), "
-            "set_config('temporal.message', :message, true), "
-            "set_config('temporal.context', :context, true)"
-        ),
-        {
-            "author": description.author or "",
-            "message": description.message or "",
-            "context": _json(description.context) if description.context else "",
-        },
+    """Make ``description`` that of the connection's current transaction."""
+    clock_of(connection).describe(
+        connection,
+        description.author,
+        description.message,
+        _json(description.context) if description.context else None,
     )
 
 

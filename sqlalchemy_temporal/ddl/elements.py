@@ -21,6 +21,9 @@ from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.ddl.postgresql.table import TEMPLATE, TRUNCATE_TRIGGER, TableSql
 from sqlalchemy_temporal.ddl.refs import first_branch
 from sqlalchemy_temporal.ddl.spec import TableSpec
+from sqlalchemy_temporal.ddl.sqlite import system as sqlite_system
+from sqlalchemy_temporal.ddl.sqlite.system import SystemSql
+from sqlalchemy_temporal.ddl.sqlite.table import SqliteTableSql
 from sqlalchemy_temporal.errors import ConfigurationError, UnsupportedDatabaseError
 from sqlalchemy_temporal.naming import view_schema
 from sqlalchemy_temporal.schema import system_tables
@@ -37,16 +40,31 @@ class TemporalDDL(ExecutableDDLElement):
         Raises:
             UnsupportedDatabaseError: the dialect has no such object.
         """
-        if dialect.name != "postgresql":
-            raise UnsupportedDatabaseError(
-                f"{type(self).__name__} has no form for the dialect {dialect.name!r}; "
-                "trigger capture needs PostgreSQL 13 or later"
-            )
-        return tuple(self.on_postgresql(Quoter(dialect)))
+        match dialect.name:
+            case "postgresql":
+                return tuple(self.on_postgresql(Quoter(dialect)))
+            case "sqlite":
+                return tuple(self.on_sqlite(Quoter(dialect)))
+            case other:
+                raise UnsupportedDatabaseError(
+                    f"{type(self).__name__} has no form for the dialect {other!r}; "
+                    "trigger capture needs PostgreSQL 13 or later, or SQLite"
+                )
 
     def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
         """The statements on PostgreSQL."""
         raise NotImplementedError
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """The statements on SQLite.
+
+        Raises:
+            UnsupportedDatabaseError: SQLite has no such object.
+        """
+        raise UnsupportedDatabaseError(
+            f"{type(self).__name__} has no form on SQLite, which has neither partitions nor "
+            "inheritance of tables"
+        )
 
 
 @compiles(TemporalDDL)
@@ -88,6 +106,10 @@ class CreateSystem(SchemaElement):
             f"COMMENT ON SCHEMA {name} IS {quote.literal(self.comment(quote))}",
         )
 
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """Tables with a prefix in place of a schema, and the triggers they share."""
+        return SystemSql(self.schema, quote).create()
+
     def comment(self, quote: Quoter) -> str:
         """What the schema's comment says, so that a changed library is noticed."""
         digest = _digest(system.statements(self.schema, quote))
@@ -103,6 +125,10 @@ class DropSystem(SchemaElement):
             f"DROP SCHEMA IF EXISTS {quote.name(view_schema(self.schema))} CASCADE",
             f"DROP SCHEMA IF EXISTS {quote.name(self.schema)} CASCADE",
         )
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """Every table with the prefix."""
+        return SystemSql(self.schema, quote).drop()
 
 
 class TableElement(TemporalDDL):
@@ -121,6 +147,10 @@ class AddSystemColumn(TableElement):
         table = quote.regclass(self.spec.live_schema, self.spec.name)
         return (f"SELECT {sql.schema}.add_system_column({table})",)
 
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """A table beside the live one, which is not changed; see :mod:`ddl.sqlite.table`."""
+        return tuple(SqliteTableSql(self.spec, quote).current_statements())
+
 
 class DropSystemColumn(TableElement):
     """Take the system column away from the live table."""
@@ -129,6 +159,22 @@ class DropSystemColumn(TableElement):
         """Does not rewrite the table."""
         sql = TableSql(self.spec, quote)
         return (f"ALTER TABLE {sql.live} DROP COLUMN IF EXISTS {quote.tx}",)
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """The table beside the live one."""
+        return tuple(SqliteTableSql(self.spec, quote).drop_current_statements())
+
+
+class AdoptRows(TableElement):
+    """Let rows begin now that were written while no trigger saw them."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Nothing: the system column cannot be without a value."""
+        return ()
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """Rows that the table beside the live one does not know, and such as are gone."""
+        return tuple(SqliteTableSql(self.spec, quote).adopt_statements())
 
 
 class CreateHistory(TableElement):
@@ -140,6 +186,10 @@ class CreateHistory(TableElement):
         if self.spec.history_schema != self.spec.options.schema:
             made.insert(0, f"CREATE SCHEMA IF NOT EXISTS {quote.name(self.spec.history_schema)}")
         return tuple(made)
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """Beside the live table, in the same file."""
+        return tuple(SqliteTableSql(self.spec, quote).history_statements())
 
 
 class PartitionHistory(TableElement):
@@ -204,6 +254,10 @@ class DropHistory(TableElement):
         """Only the history table itself."""
         return (f"DROP TABLE IF EXISTS {TableSql(self.spec, quote).history}",)
 
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """Only the history table itself."""
+        return (f"DROP TABLE IF EXISTS {SqliteTableSql(self.spec, quote).history}",)
+
 
 class CreateCapture(TableElement):
     """Create the functions and triggers that record changes."""
@@ -220,6 +274,10 @@ class CreateCapture(TableElement):
             ),
         )
 
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """Row triggers; their text is kept by SQLite, so it can be compared."""
+        return tuple(SqliteTableSql(self.spec, quote).triggers().values())
+
 
 class DropCapture(TableElement):
     """Drop the functions and triggers that record changes."""
@@ -227,6 +285,10 @@ class DropCapture(TableElement):
     def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
         """Safe to run when some of them are missing."""
         return tuple(TableSql(self.spec, quote).drop_trigger_statements())
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """Safe to run when some of them are missing."""
+        return tuple(SqliteTableSql(self.spec, quote).drop_trigger_statements())
 
 
 class CreateView(TableElement):
@@ -236,6 +298,10 @@ class CreateView(TableElement):
         """It depends on no column of the table, so that migrations stay free."""
         return views.view_statements(TableSql(self.spec, quote))
 
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """None: SQLite has no settings that a view could read the moment from."""
+        return ()
+
 
 class CreateClosedView(TableElement):
     """Create that view for a table whose versioning is disabled."""
@@ -243,6 +309,10 @@ class CreateClosedView(TableElement):
     def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
         """The past from history alone; the present from the live table."""
         return views.view_statements(TableSql(self.spec, quote), closed=True)
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """None, as for :class:`CreateView`."""
+        return ()
 
 
 class DropView(TableElement):
@@ -252,6 +322,10 @@ class DropView(TableElement):
         """Safe to run when it is missing."""
         return views.drop_view_statements(TableSql(self.spec, quote))
 
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """None, as for :class:`CreateView`."""
+        return ()
+
 
 class CloseHistory(TableElement):
     """Copy what the table has now into history, as ended by this transaction."""
@@ -259,6 +333,10 @@ class CloseHistory(TableElement):
     def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
         """One set-based INSERT, during which others may read the table and not write it."""
         return tuple(TableSql(self.spec, quote).close_statements())
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """One set-based INSERT; SQLite has one writer at a time."""
+        return tuple(SqliteTableSql(self.spec, quote).close_statements())
 
 
 class MarkDisabled(TableElement):
@@ -275,6 +353,10 @@ class MarkDisabled(TableElement):
             ),
             *_noted(sql, "DISABLE"),
         )
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """A commit of its own kind, so that there is a moment to end with."""
+        return tuple(SqliteTableSql(self.spec, quote).disabled_statements())
 
 
 class Register(TableElement):
@@ -319,6 +401,14 @@ class Register(TableElement):
             *_noted(sql, "BASELINE"),
         )
 
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """Registered again, a table keeps the transaction it was first enabled in."""
+        return tuple(
+            SqliteTableSql(self.spec, quote).register_statements(
+                fingerprint(self.spec, quote.dialect), _options(self.spec)
+            )
+        )
+
     def _identities(self, quote: Quoter, known: str) -> str:
         """The identities of the columns, given those that are ``known``."""
         spec, schema = self.spec, quote.name(self.spec.options.schema)
@@ -339,9 +429,16 @@ class Unregister(TableElement):
             f"DELETE FROM {sql.schema}.pk_change WHERE {which}",
         )
 
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """Leaves transactions and commits as they are."""
+        return tuple(SqliteTableSql(self.spec, quote).unregister_statements())
+
 
 def fingerprint(spec: TableSpec, dialect: Dialect) -> str:
     """A digest of everything that is generated for ``spec``."""
+    if dialect.name == "sqlite":
+        triggers = SqliteTableSql(spec, Quoter(dialect)).triggers()
+        return f"template={sqlite_system.TEMPLATE} digest={_digest(tuple(triggers.values()))}"
     sql = TableSql(spec, Quoter(dialect))
     made = (*sql.function_statements(), *sql.trigger_statements())
     return f"template={TEMPLATE} digest={_digest(made)}"
@@ -413,6 +510,7 @@ def _options(spec: TableSpec) -> str:
             "schema": spec.schema,
             "history_table_suffix": options.history_table_suffix,
             "index": options.index,
+            "uniques": spec.uniques,
         }
     )
 
@@ -447,6 +545,7 @@ def _text(element: ExecutableDDLElement, dialect: Dialect) -> str:
 
 __all__ = [
     "AddSystemColumn",
+    "AdoptRows",
     "CloseHistory",
     "CreateCapture",
     "CreateClosedView",

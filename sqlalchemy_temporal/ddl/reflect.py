@@ -6,17 +6,22 @@ says of it: a column that only the database knows would otherwise be lost withou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import Connection, text
 
-from sqlalchemy_temporal.ddl.spec import ColumnSpec, TableKind, TableSpec
+from sqlalchemy_temporal.ddl.spec import (
+    ColumnSpec,
+    LiveTable,
+    TableKind,
+    TableSpec,
+    check_columns,
+)
+from sqlalchemy_temporal.ddl.sqlite import reflect as sqlite
 from sqlalchemy_temporal.errors import (
     ConfigurationError,
     MissingKeyError,
     NotInstalledError,
 )
-from sqlalchemy_temporal.naming import SYSTEM_COLUMNS, TX_COLUMN, VersioningOptions
+from sqlalchemy_temporal.naming import TX_COLUMN, VersioningOptions
 
 _RELATION = text(
     """
@@ -72,25 +77,6 @@ _CHILDREN = text(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LiveTable:
-    """A live table as the catalog describes it.
-
-    Attributes:
-        spec: what its DDL is generated from.
-        has_system_column: whether it already carries the system column.
-        inherits_system_column: whether it has it from the table it inherits from.
-        children: schema and name of each table that inherits from it.
-        partitions: schema and name of each partition, when it is partitioned.
-    """
-
-    spec: TableSpec
-    has_system_column: bool
-    inherits_system_column: bool
-    children: tuple[tuple[str, str], ...]
-    partitions: tuple[tuple[str, str], ...]
-
-
 def reflect_table(
     connection: Connection,
     schema: str | None,
@@ -114,6 +100,8 @@ def reflect_table(
         ConfigurationError: it is a view or another thing that cannot be versioned, or an
             excluded column does not exist or belongs to the key.
     """
+    if connection.dialect.name == "sqlite":
+        return sqlite.reflect_table(connection, schema, name, options, key=key)
     quote = connection.dialect.identifier_preparer.quote
     # The preparer doubles percent signs for statement text; this name is a value.
     full = (f"{quote(schema)}." if schema else "") + quote(name)
@@ -135,7 +123,7 @@ def reflect_table(
             "time; add one, or name the identifying columns in the model's primary key"
         )
     names = {row.name for row in rows}
-    _check(label, names, primary, options)
+    check_columns(label, names, primary, options)
     columns = tuple(
         ColumnSpec(row.name, row.generated != "", row.expression, row.type)
         for row in rows
@@ -171,21 +159,3 @@ def _kind(relkind: str, *, in_tree: bool) -> TableKind:
     if relkind == "p":
         return "partitioned"
     return "inherited" if in_tree else "ordinary"
-
-
-def _check(label: str, names: set[str], key: tuple[str, ...], options: VersioningOptions) -> None:
-    missing = sorted(set(options.exclude) - names)
-    if missing:
-        raise ConfigurationError(
-            f"table {label!r} has no column(s) {', '.join(missing)} to exclude"
-        )
-    in_key = sorted(set(options.exclude) & set(key))
-    if in_key:
-        raise ConfigurationError(
-            f"table {label!r}: key column(s) {', '.join(in_key)} cannot be excluded"
-        )
-    clash = sorted((names & set(SYSTEM_COLUMNS)) - {TX_COLUMN})
-    if clash:
-        raise ConfigurationError(
-            f"table {label!r}: column name(s) {', '.join(clash)} are used by versioning"
-        )

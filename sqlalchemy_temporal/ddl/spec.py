@@ -15,7 +15,10 @@ from typing import Any, Literal
 from sqlalchemy import Column, Table
 from sqlalchemy.engine import Dialect
 
+from sqlalchemy_temporal.errors import ConfigurationError
 from sqlalchemy_temporal.naming import (
+    SYSTEM_COLUMNS,
+    TX_COLUMN,
     VersioningOptions,
     base_name,
     function_name,
@@ -47,12 +50,15 @@ class ColumnSpec:
         expression: for a virtual generated column, the expression that computes it;
             such a column is NULL in what triggers see.
         type: its type as SQL.
+        collation: how the primary key compares it, where that is not the database's
+            ordinary way (SQLite).
     """
 
     name: str
     generated: bool = False
     expression: str | None = None
     type: str = ""
+    collation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ class TableSpec:
         kind: which sort of triggers it needs.
         unrecorded: the columns that are not recorded.
         found_in: the schema the catalog has it in, when that was asked.
+        uniques: for SQLite, the columns of unique indexes and how they compare: rows that
+            equal a new one in them are what REPLACE deletes.
     """
 
     schema: str | None
@@ -80,6 +88,7 @@ class TableSpec:
     kind: TableKind = "ordinary"
     unrecorded: tuple[ColumnSpec, ...] = ()
     found_in: str | None = None
+    uniques: tuple[tuple[tuple[str, str | None], ...], ...] = ()
 
     @property
     def live_schema(self) -> str:
@@ -126,6 +135,25 @@ class TableSpec:
         return function_name(purpose, self.schema, self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class LiveTable:
+    """A live table as the catalog describes it.
+
+    Attributes:
+        spec: what its DDL is generated from.
+        has_system_column: whether it already carries the system column.
+        inherits_system_column: whether it has it from the table it inherits from.
+        children: schema and name of each table that inherits from it.
+        partitions: schema and name of each partition, when it is partitioned.
+    """
+
+    spec: TableSpec
+    has_system_column: bool
+    inherits_system_column: bool
+    children: tuple[tuple[str, str], ...]
+    partitions: tuple[tuple[str, str], ...]
+
+
 def spec_from_table(table: Table, dialect: Dialect) -> TableSpec:
     """Describe a versioned ``table`` without asking a database.
 
@@ -146,6 +174,37 @@ def spec_from_table(table: Table, dialect: Dialect) -> TableSpec:
     )
 
 
+def check_columns(
+    label: str, names: set[str], key: tuple[str, ...], options: VersioningOptions
+) -> None:
+    """Refuse columns that cannot be versioned, or excluded.
+
+    Parameters:
+        label: how to call the table.
+        names: its columns.
+        key: those of its key.
+        options: how it is versioned.
+
+    Raises:
+        ConfigurationError: there are such.
+    """
+    missing = sorted(set(options.exclude) - names)
+    if missing:
+        raise ConfigurationError(
+            f"table {label!r} has no column(s) {', '.join(missing)} to exclude"
+        )
+    in_key = sorted(set(options.exclude) & set(key))
+    if in_key:
+        raise ConfigurationError(
+            f"table {label!r}: key column(s) {', '.join(in_key)} cannot be excluded"
+        )
+    clash = sorted((names & set(SYSTEM_COLUMNS)) - {TX_COLUMN})
+    if clash:
+        raise ConfigurationError(
+            f"table {label!r}: column name(s) {', '.join(clash)} are used by versioning"
+        )
+
+
 def _column_spec(column: Column[Any], dialect: Dialect) -> ColumnSpec:
     return ColumnSpec(
         name=str(column.name),
@@ -160,4 +219,11 @@ def _kind(options: Mapping[str, Any]) -> TableKind:
     return "inherited" if options.get("inherits") else "ordinary"
 
 
-__all__ = ["ColumnSpec", "TableKind", "TableSpec", "spec_from_table"]
+__all__ = [
+    "ColumnSpec",
+    "LiveTable",
+    "TableKind",
+    "TableSpec",
+    "check_columns",
+    "spec_from_table",
+]

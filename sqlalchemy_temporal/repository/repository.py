@@ -25,6 +25,7 @@ from sqlalchemy_temporal.repository.catalog import Entity, load_tables
 from sqlalchemy_temporal.repository.comparisons import Comparisons
 from sqlalchemy_temporal.repository.deletion import delete_commit, undelete_commit
 from sqlalchemy_temporal.repository.details import CommitDetails, read_details
+from sqlalchemy_temporal.repository.drawing.graph import Graph, draw
 from sqlalchemy_temporal.repository.log import LogFilter, read_log
 from sqlalchemy_temporal.repository.operations import Bind, Operations
 from sqlalchemy_temporal.repository.revisions import Relation, relate
@@ -163,6 +164,33 @@ class Repository(Comparisons, Operations, Verifying):
             include_deleted=include_deleted,
         )
         return read_log(self.connection, self._system, wanted)
+
+    def graph(
+        self,
+        *entities: Entity,
+        revisions: When | None = None,
+        limit: int | None = 50,
+        **filters: Any,
+    ) -> Graph:
+        """The commits of the log placed to be drawn: as text, in colour, as DOT, SVG or PNG.
+
+        Where filters leave commits out, those shown are connected through them.
+
+        Parameters:
+            entities: as for :meth:`log`.
+            revisions: as for :meth:`log`.
+            limit: at most so many, None for all.
+            filters: further parameters of :meth:`log`.
+
+        Raises:
+            ConfigurationError: an entity is not versioned.
+            MomentError: a commit or time that was given cannot be resolved.
+        """
+        wanted = LogFilter(entities=entities, revisions=revisions, limit=limit, **filters)
+        system = self._system
+        commits = read_log(self.connection, system, wanted)
+        named = (*self.tags(), *self.branches())
+        return draw(self.connection, system, commits, named, complete=wanted.is_plain)
 
     def show(self, when: When = "HEAD") -> CommitDetails:
         """A commit with its parents, children, tags and branches.

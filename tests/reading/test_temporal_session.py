@@ -15,7 +15,6 @@ from sqlalchemy_temporal.errors import (
     ReadOnlyPastError,
     TwoPhaseError,
     UnknownOptionError,
-    UnsupportedDatabaseError,
 )
 from sqlalchemy_temporal.schema import system_tables
 from sqlalchemy_temporal.session import TemporalSession
@@ -279,10 +278,6 @@ class TestCore:
         session.commit()
         assert said(engine)[0] == "ana"
 
-    def test_another_database(self, sqlite_engine: Engine) -> None:
-        with sqlite_engine.connect() as connection, pytest.raises(UnsupportedDatabaseError):
-            describe(connection, "ana")
-
 
 class TestMoments:
     def test_head(self, session: TemporalSession) -> None:
@@ -305,7 +300,7 @@ def test_two_phase_commits_are_refused(engine: Engine) -> None:
         TemporalSession(engine, twophase=True)
 
 
-def test_another_database_is_left_alone(sqlite_engine: Engine) -> None:
+def test_a_database_without_versioning_is_left_alone(sqlite_engine: Engine) -> None:
     with TemporalSession(sqlite_engine) as session:
         session.describe("ana")
         assert session.execute(text("SELECT 1")).scalar() == 1

@@ -1,0 +1,1 @@
+"""The SQL text of every object on SQLite: the one place where it is generated."""
