@@ -89,15 +89,18 @@ class Consequences:
         staged = self.staged.get(child.name)
         if staged is None:
             staged = self.staged[child.name] = create_stage(self.connection, child)
-        values: list[Any] = [row.c[name] for name in child.columns]
+        keys, whole = found.distinct().subquery("k"), live(child, "w")
+        values: list[Any] = [whole.c[name] for name in child.columns]
         operation, mask = DELETE, "0" * len(child.columns)
         if key.on_delete == "SET NULL":
             operation = UPDATE
-            values = [null() if n in key.columns else row.c[n] for n in child.columns]
+            values = [null() if n in key.columns else whole.c[n] for n in child.columns]
             mask = "".join("1" if name in key.columns else "0" for name in child.columns)
-        rows = found.with_only_columns(
-            literal(operation), literal(key.name), literal(mask), *values
-        ).distinct()
+        rows = (
+            select(literal(operation), literal(key.name), literal(mask), *values)
+            .select_from(whole)
+            .join(keys, and_(*(whole.c[name] == keys.c[name] for name in child.key)))
+        )
         return add_rows(self.connection, staged, rows) > 0
 
     def _referring(
