@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from sqlalchemy_temporal.clock.commit import Commit
-from sqlalchemy_temporal.clock.commits import commits_by_transaction
+from sqlalchemy_temporal.clock.commits import commit_from, select_nodes
 from sqlalchemy_temporal.errors import CommitError
 
 Lookup = Callable[[int], Commit | None]
@@ -91,7 +91,9 @@ def commit_of(connection: Connection, schema: str, tx_id: int) -> Commit | None:
     """The commit that the transaction became; None while it is under way."""
     if transaction_id(connection) == tx_id:
         return None  # stamped early perhaps, but not committed
-    return commits_by_transaction(connection, schema, [tx_id]).get(tx_id)
+    statement, nodes = select_nodes(connection, schema)
+    row = connection.execute(statement.where(nodes.c.tx_id == tx_id)).one_or_none()
+    return None if row is None else commit_from(row)
 
 
 __all__ = ["Executed", "Lookup", "Outcome", "commit_of", "transaction_id"]
