@@ -186,7 +186,7 @@ class Operations:
             connection = repo.connection
             what = text(statement) if isinstance(statement, str) else statement
             result = connection.execute(what, dict(params or {}))
-            rowcount: int = result.rowcount  # type: ignore[attr-defined]
+            rowcount: int = result.rowcount
             rows = list(result.all()) if result.returns_rows else []
             outcome = repo._outcome("COMMIT", None, {})
         return Executed(rows, rowcount, self._own(outcome))
