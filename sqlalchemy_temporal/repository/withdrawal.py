@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     Column,
     ColumnElement,
@@ -23,19 +24,25 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Select,
+    SelectBase,
+    Subquery,
     Table,
     and_,
+    cast,
     func,
     insert,
     literal,
     literal_column,
+    null,
     select,
+    table,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.ddl.postgresql.hashing import LeafSql
-from sqlalchemy_temporal.errors import NotInstalledError
+from sqlalchemy_temporal.errors import NotInstalledError, UnhashableTypeError
 from sqlalchemy_temporal.naming import END_COLUMN, ID_COLUMN, TX_COLUMN
 from sqlalchemy_temporal.repository.hashed import hashed_tables, leaf_sql
 from sqlalchemy_temporal.repository.hashing import pinned
@@ -68,12 +75,47 @@ class Withdrawal:
     def _system(self) -> SystemTables:
         return system_of(self.connection, self.schema)
 
-    def leaves(self, sql: LeafSql, side: str, chosen: Chosen) -> Select[Any]:
-        """Of chosen versions: ``version``, ``ended``, ``tx`` and ``leaf`` on one side."""
+    def is_hashed(self) -> bool:
+        """Whether a commit that changed the table has a hash."""
+        root = self._system.commit_root
+        found = select(root.c.seq).where(root.c.table_id == self.table_id).limit(1)
+        return self.connection.execute(found).first() is not None
+
+    def hashed(self, without: CTE) -> Subquery:
+        """The other commits that have a hash: ``tx_id``, ``seq``, called ``x``."""
+        commit = self._system.commit
+        found = select(commit.c.tx_id, commit.c.seq).where(commit.c.hash.is_not(None))
+        return found.where(commit.c.tx_id.not_in(select(without.c.tx))).subquery("x")
+
+    def whole(self, chosen: Chosen) -> CTE:
+        """The commits of whose leaves all are those of chosen versions: ``tx``."""
+        h, root, commit = self.history.alias("h"), self._system.commit_root, self._system.commit
+        ids = union_all(*(select(h.c[side].label("tx")).where(*chosen(h)) for side in _SIDES))
+        found = ids.subquery("ids")
+        return (
+            select(found.c.tx)
+            .join(commit, commit.c.tx_id == found.c.tx)
+            .join(root, and_(root.c.seq == commit.c.seq, root.c.table_id == self.table_id))
+            .group_by(found.c.tx, root.c.leaves)
+            .having(func.count() == root.c.leaves)
+            .cte("whole")
+        )
+
+    def leaves(
+        self, sql: LeafSql, side: str, chosen: Chosen, commits: FromClause | None = None
+    ) -> Select[Any]:
+        """Of chosen versions: ``version``, ``ended``, ``tx`` and ``leaf`` on one side.
+
+        Parameters:
+            sql: what writes the leaves.
+            side: the column of the transaction whose leaves they are.
+            chosen: which versions.
+            commits: only of these commits, called ``x``; None for all.
+        """
         h = self.history.alias("h")
         transaction = self._system.transaction
         x = select(transaction.c.id.label("tx_id"), transaction.c.commit_seq.label("seq"))
-        commits = x.subquery("x")
+        commits = x.subquery("x") if commits is None else commits
         leaf = sql.written("h", live=False) if side == TX_COLUMN else sql.ended("h")
         return (
             select(
@@ -112,7 +154,7 @@ class Withdrawal:
         )
         return rows, func.coalesce(before.c.original_hash, leaves.c.leaf)
 
-    def write(self, values: Select[Any], names: Sequence[str]) -> None:
+    def write(self, values: SelectBase, names: Sequence[str]) -> None:
         """Insert the overrides that ``values`` selects."""
         override = self._system.leaf_override
         self.connection.execute(insert(override).from_select([*names], values))
@@ -129,6 +171,10 @@ def record_purged(
 ) -> None:
     """Keep the hashes of versions that are about to be deleted from history.
 
+    Only commits that have a hash are concerned: that of the others will be over what is
+    left, so nobody else hashes until the transaction ends. Where all that a commit did to
+    the table goes at once, its root stands for it, and no hash of a version is kept.
+
     Parameters:
         connection: in the transaction that will delete them, as a commit of its own kind.
         schema: the schema of the library's own tables.
@@ -140,20 +186,36 @@ def record_purged(
         NotInstalledError: no table has this number.
         UnhashableTypeError: a column has a type that cannot be hashed.
     """
+    connection.execute(select(func.pg_advisory_xact_lock(keys.LOCK_HASHING, 0)))
     this = Withdrawal(connection, schema, table_id, history)
+    if not this.is_hashed():
+        return
     with pinned(connection):
         sql = this.sql()
-        leaves = union_all(*(this.leaves(sql, side, chosen) for side in _SIDES)).subquery("q")
+        whole = this.whole(chosen)
+        sides = (this.leaves(sql, side, chosen, this.hashed(whole)) for side in _SIDES)
+        leaves = union_all(*sides).subquery("q")
         rows, original = this.originals(leaves)
         joined = func.string_agg(
             original, aggregate_order_by(literal_column("''::bytea"), original)
         )
+        kept = rows.with_only_columns(
+            literal(table_id), leaves.c.tx, literal("purged"), joined, this.by
+        ).group_by(leaves.c.tx)
+        nothing = cast(null(), LargeBinary)
+        gone = select(literal(table_id), whole.c.tx, literal("purged"), nothing, this.by)
         this.write(
-            rows.with_only_columns(
-                literal(table_id), leaves.c.tx, literal("purged"), joined, this.by
-            ).group_by(leaves.c.tx),
-            ("table_id", "tx_id", "kind", "original_hash", "by_tx_id"),
+            union_all(kept, gone), ("table_id", "tx_id", "kind", "original_hash", "by_tx_id")
         )
+
+
+def is_hashable(connection: Connection, schema: str, table_id: int) -> bool:
+    """Whether versions of a table can be hashed: not with columns of some types."""
+    try:
+        Withdrawal(connection, schema, table_id, table("none")).sql().written("h", live=False)
+    except UnhashableTypeError:
+        return False
+    return True
 
 
 @contextmanager
@@ -225,4 +287,4 @@ def _write_redacted(this: Withdrawal, side: str, before: Table) -> None:
     )
 
 
-__all__ = ["Chosen", "Withdrawal", "record_purged", "redacting"]
+__all__ = ["Chosen", "Withdrawal", "is_hashable", "record_purged", "redacting"]

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select, text, true
 
-from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.naming import END_COLUMN
+from sqlalchemy_temporal.repository.withdrawal import record_purged
 from sqlalchemy_temporal.tables.order import Order, Removed, move_horizon
 from sqlalchemy_temporal.tables.partitions import (
     Partition,
@@ -25,7 +25,6 @@ from sqlalchemy_temporal.tables.partitions import (
     whole_partitions,
 )
 from sqlalchemy_temporal.tables.recorded import RecordedTable
-from sqlalchemy_temporal.tables.withdrawal import hold_hashing, note_purged
 from sqlalchemy_temporal.tables.work import Work, record
 
 _UNDER_WAY = text(
@@ -69,9 +68,7 @@ def _let_go(work: Work, one: RecordedTable, partition: Partition, order: Order) 
             return 0
         versions = connection.scalar(select(func.count()).select_from(rows)) or 0
         work.describe(order.author, order.reason)
-        if hold_hashing(connection, one):
-            name = Quoter(connection.dialect).qualified(partition.schema, partition.name)
-            note_purged(connection, one, "true", name)
+        record_purged(connection, one.system.schema, one.id, rows, lambda _: [true()])
         move_horizon(connection, one, boundary)
         record(connection, one.system.schema, "PURGE", {one.qualified: {"purge": versions}})
     return versions

@@ -22,7 +22,7 @@ from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.errors import ConfigurationError, UnsupportedDatabaseError
-from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, END_COLUMN
+from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, END_COLUMN, ID_COLUMN, TX_COLUMN
 from sqlalchemy_temporal.tables.access import AccessMode, require_unrestricted
 from sqlalchemy_temporal.tables.recorded import RecordedTable, recorded_tables
 from sqlalchemy_temporal.tables.retention import is_over
@@ -179,7 +179,7 @@ def partition_rows(partition: Partition) -> Any:
     """The partition as what SELECT and DELETE take."""
     return table(
         quoted_name(partition.name, None),
-        column(END_COLUMN, BigInteger),
+        *(column(name, BigInteger) for name in (ID_COLUMN, TX_COLUMN, END_COLUMN)),
         schema=partition.schema,
     )
 

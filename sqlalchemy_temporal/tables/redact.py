@@ -11,13 +11,13 @@ backups keep what they have until VACUUM, the end of the log's retention, and th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import (
     Connection,
     Text,
-    and_,
     cast,
     column,
     literal_column,
@@ -31,11 +31,11 @@ from sqlalchemy.sql.elements import ColumnElement, quoted_name
 
 from sqlalchemy_temporal.errors import RedactionError, UnknownOptionError, UnsupportedDatabaseError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, END_COLUMN, ID_COLUMN
+from sqlalchemy_temporal.repository.withdrawal import is_hashable, redacting
 from sqlalchemy_temporal.tables.access import AccessMode, require_unrestricted
 from sqlalchemy_temporal.tables.recorded import RecordedTable, recorded_tables
 from sqlalchemy_temporal.tables.redact_columns import Targets, targets
 from sqlalchemy_temporal.tables.redact_versions import Line
-from sqlalchemy_temporal.tables.withdrawal import hold_hashing, leaves_of, note_redacted
 from sqlalchemy_temporal.tables.work import Bind, Work, record, working
 
 Which = Literal["all", "history", "live"]
@@ -204,7 +204,7 @@ class _Redaction:
         return self.connection.execute(_only(statement, one, live)).rowcount > 0
 
     def _overwrite_history(self, one: RecordedTable, what: Targets, closed: Any) -> int:
-        must_note = hold_hashing(self.connection, one)
+        can_hash = is_hashable(self.connection, one.system.schema, one.id)
         history = _relation(
             one.history_schema,
             one.history_name,
@@ -221,7 +221,7 @@ class _Redaction:
             statement = statement.where(history.c[END_COLUMN] == _OWN_ID)
         versions = [(row[0], row[1]) for row in self.connection.execute(statement)]
         for first in range(0, len(versions), _MANY):
-            self._overwrite(one, what, history, versions[first : first + _MANY], must_note)
+            self._overwrite(one, what, history, versions[first : first + _MANY], can_hash)
         return len(versions)
 
     def _overwrite(
@@ -230,22 +230,28 @@ class _Redaction:
         what: Targets,
         history: Any,
         versions: Sequence[tuple[int, int]],
-        must_note: bool,
+        can_hash: bool,
     ) -> None:
-        before = leaves_of(self.connection, one, versions) if must_note else {}
-        these = and_(
-            history.c[END_COLUMN].in_({end for _, end in versions}),
-            history.c[ID_COLUMN].in_([number for number, _ in versions]),
-        )
+        def these(source: Any) -> list[ColumnElement[bool]]:
+            return [
+                source.c[END_COLUMN].in_({end for _, end in versions}),
+                source.c[ID_COLUMN].in_([number for number, _ in versions]),
+            ]
+
         steps: list[dict[str, Any]] = [dict(what.history)]
         if what.computed:
             # An UPDATE computes from the values before it, so this is one of its own.
             steps.append({name: literal_column(sql) for name, sql in what.computed.items()})
-        for values in steps:
-            statement = update(history).values(values).where(these)
-            self.connection.execute(_only(statement, one, history))
-        if before:
-            note_redacted(self.connection, one, before, leaves_of(self.connection, one, versions))
+        schema = one.system.schema
+        kept = (
+            redacting(self.connection, schema, one.id, one.history, these)
+            if can_hash
+            else nullcontext()
+        )
+        with kept:
+            for values in steps:
+                statement = update(history).values(values).where(*these(history))
+                self.connection.execute(_only(statement, one, history))
 
 
 _MANY: Final = 1000

@@ -24,13 +24,12 @@ from sqlalchemy import (
 )
 
 from sqlalchemy_temporal.clock.moment import Moment
-from sqlalchemy_temporal.ddl.postgresql.withdrawal import among, over
 from sqlalchemy_temporal.naming import END_COLUMN, ID_COLUMN, TX_COLUMN
+from sqlalchemy_temporal.repository.withdrawal import record_purged
 from sqlalchemy_temporal.tables import months
 from sqlalchemy_temporal.tables.order import Order, Removed, move_horizon
 from sqlalchemy_temporal.tables.recorded import RecordedTable
 from sqlalchemy_temporal.tables.retention import is_over, versions_over
-from sqlalchemy_temporal.tables.withdrawal import hold_hashing, note_purged
 from sqlalchemy_temporal.tables.work import Work, record
 
 
@@ -116,8 +115,10 @@ class _Batch:
         boundary = self._boundary()
         if boundary is None:
             return 0
-        if hold_hashing(self.connection, self.one):
-            note_purged(self.connection, self.one, self._where())
+        if self.connection.dialect.name == "postgresql":
+            record_purged(
+                self.connection, self.one.system.schema, self.one.id, self.one.history, self._chosen
+            )
         move_horizon(self.connection, self.one, boundary)
         removed = self.connection.execute(self._statement()).rowcount
         counts = {self.one.qualified: {"purge": removed}}
@@ -128,9 +129,12 @@ class _Batch:
         end = source.c[END_COLUMN]
         return [end > self.after, end <= self.upto, is_over(self.connection, self.moment, source)]
 
-    def _where(self) -> str:
-        where = over(self.moment.hi, self.moment.inflight, self.after, self.upto)
-        return where if self.chosen is None else f"{where} AND {among(self.chosen.name)}"
+    def _chosen(self, history: Any) -> list[ColumnElement[bool]]:
+        """The conditions on ``history`` that choose them."""
+        if self.chosen is None:
+            return self._range(history)
+        same = (self.chosen.c[c.name] == history.c[c.name] for c in self.chosen.c)
+        return [*self._range(history), exists().where(*same)]
 
     def _boundary(self) -> int | None:
         """The number of the last commit that ended one of them."""
@@ -143,12 +147,9 @@ class _Batch:
 
     def _statement(self) -> Delete:
         history = self.one.history
-        statement = delete(history).where(*self._range(history))
+        statement = delete(history).where(*self._chosen(history))
         if self.one.only:
             statement = statement.with_hint("ONLY", history, "postgresql")
-        if self.chosen is not None:
-            same = (self.chosen.c[c.name] == history.c[c.name] for c in self.chosen.c)
-            statement = statement.where(exists().where(*same))
         return statement
 
 

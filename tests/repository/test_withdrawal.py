@@ -70,9 +70,10 @@ def test_purged_versions_verify_and_are_reported_apart(engine: Engine, hashed_be
     purge(engine, 3)
     found = verified(engine)
     assert found.ok, str(found)
-    assert [(w.kind, w.table, w.leaves, w.commits) for w in found.withdrawn] == [
-        ("purged", "public.owner", 2, 2)
-    ]
+    # Of commits without a hash nothing has to be kept.
+    assert [(w.kind, w.table, w.leaves, w.commits) for w in found.withdrawn] == (
+        [("purged", "public.owner", 2, 2)] if hashed_before else []
+    )
     purge(engine, 4)
     assert verified(engine).ok
 
@@ -114,6 +115,7 @@ def test_a_forged_entry_of_what_was_redacted_is_found(engine: Engine) -> None:
 
 
 def test_a_removed_entry_of_what_was_purged_is_found(engine: Engine) -> None:
+    assert verified(engine).ok
     purge(engine, 4)
     assert verified(engine).ok
     with engine.begin() as connection:

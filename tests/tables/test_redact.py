@@ -82,7 +82,7 @@ def test_verification_tells_it_as_redacted(shop: Shop, hashed: bool) -> None:
     if hashed:
         verified(shop.engine)
     redact(shop.engine, "item", 1, ["name"], replacement={"name": "–"})
-    assert verified(shop.engine) == ([("redacted", "public.item")] if hashed else [])
+    assert verified(shop.engine) == [("redacted", "public.item")]
     redact(shop.engine, "item", 1, ["name"], replacement={"name": "again"})
     assert len(verified(shop.engine)) == 1
     shop.run("UPDATE item SET note = 'later'", "DELETE FROM item WHERE id = 1")
