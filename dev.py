@@ -5,6 +5,7 @@
     python3 dev.py test  [options of pytest]
     python3 dev.py lint
     python3 dev.py bench [options of the benchmarks]
+    python3 dev.py majors [--only 13,18] [options of pytest]
 
 Each makes a virtual environment beside this file and installs what it needs, again only when
 pyproject.toml has changed. `test` runs the linters, pytest and the check of the wheel, each of
@@ -81,6 +82,11 @@ def lint(python: Path, options: list[str]) -> int:
 def bench(python: Path, options: list[str]) -> int:
     """Run the benchmarks."""
     return run(python, ["-m", "benchmarks", *options])
+
+
+def majors(python: Path, options: list[str]) -> int:
+    """Run the tests of hashes, or those given, on each major version of PostgreSQL."""
+    return run(python, ["scripts/majors.py", *options])
 
 
 def run_all(python: Path, parts: dict[str, list[str]]) -> int:
@@ -168,6 +174,7 @@ CHORES: dict[str, tuple[str, Callable[[Path, list[str]], int]]] = {
     "test": ("dev", test),
     "lint": ("dev", lint),
     "bench": ("dev", bench),
+    "majors": ("dev", majors),
 }
 
 if __name__ == "__main__":
