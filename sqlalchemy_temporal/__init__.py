@@ -14,6 +14,7 @@ from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.clock.seal import seal
 from sqlalchemy_temporal.errors import (
     AccessModeError,
+    AlteredRowsError,
     AmbiguousRevisionError,
     ArchiveError,
     BarrierTimeoutError,
@@ -21,6 +22,7 @@ from sqlalchemy_temporal.errors import (
     CaptureError,
     CommitError,
     ConfigurationError,
+    ConstraintViolationError,
     DetachedObjectError,
     FutureMomentError,
     InstallationError,
@@ -37,12 +39,14 @@ from sqlalchemy_temporal.errors import (
     PurgedHistoryError,
     ReadOnlyPastError,
     RedactionError,
+    RevertConflictError,
     SchemaDriftError,
     ServerUnavailable,
     SnapshotTooOldError,
     StaleParentError,
     TemporalError,
     TwoPhaseError,
+    UnhashableTypeError,
     UnknownOptionError,
     UnknownRevisionError,
     UnrecordedMomentError,
@@ -79,6 +83,7 @@ from sqlalchemy_temporal.tables.partitions import maintain_history_partitions, p
 from sqlalchemy_temporal.tables.purge import PurgeResult, purge_history
 from sqlalchemy_temporal.tables.query import TemporalRows, query_temporal_data
 from sqlalchemy_temporal.tables.redact import RedactionResult, redact
+from sqlalchemy_temporal.tables.revert import RevertResult, revert_table_data
 from sqlalchemy_temporal.tables.row_history import RowHistory, get_row_history
 from sqlalchemy_temporal.tables.status import (
     TemporalStatus,
@@ -90,6 +95,7 @@ from sqlalchemy_temporal.tables.status import (
 
 __all__ = [
     "AccessModeError",
+    "AlteredRowsError",
     "AmbiguousRevisionError",
     "ArchiveError",
     "ArchiveResult",
@@ -105,6 +111,7 @@ __all__ = [
     "CommitError",
     "Comparison",
     "ConfigurationError",
+    "ConstraintViolationError",
     "DetachedObjectError",
     "DisabledTable",
     "EnabledTable",
@@ -132,6 +139,8 @@ __all__ = [
     "Ref",
     "RefMove",
     "Repository",
+    "RevertConflictError",
+    "RevertResult",
     "RowHistory",
     "SchemaDriftError",
     "ServerUnavailable",
@@ -145,6 +154,7 @@ __all__ = [
     "TemporalTableList",
     "TemporalTables",
     "TwoPhaseError",
+    "UnhashableTypeError",
     "Unknown",
     "UnknownOptionError",
     "UnknownRevisionError",
@@ -181,6 +191,7 @@ __all__ = [
     "redact",
     "reset_actor",
     "resolve",
+    "revert_table_data",
     "seal",
     "set_actor",
     "sync_versioning",

@@ -20,6 +20,7 @@ from sqlalchemy_temporal.tables.partitions import maintain_history_partitions, p
 from sqlalchemy_temporal.tables.purge import purge_history
 from sqlalchemy_temporal.tables.query import query_temporal_data
 from sqlalchemy_temporal.tables.redact import redact
+from sqlalchemy_temporal.tables.revert import revert_table_data
 from sqlalchemy_temporal.tables.row_history import get_row_history
 from sqlalchemy_temporal.tables.status import get_temporal_status, list_temporal_tables
 from sqlalchemy_temporal.tables.times import zone
@@ -112,6 +113,7 @@ class TemporalTables:
     get_change_history = _Operation(get_change_history)
     get_row_history = _Operation(get_row_history)
     compare_temporal_data = _Operation(compare_temporal_data)
+    revert_table_data = _Operation(revert_table_data)
     purge_history = _Operation(purge_history)
     archive_history = _Operation(archive_history)
     partition_history = _Operation(partition_history)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
@@ -35,7 +35,7 @@ _HOLDERS = text(
 
 @contextmanager
 def lock_timeout(
-    connection: Connection, timeout: Timeout | None, names: list[tuple[str | None, str]]
+    connection: Connection, timeout: Timeout | None, names: Sequence[tuple[str | None, str]]
 ) -> Iterator[None]:
     """Wait for locks in the block only so long.
 
@@ -90,7 +90,7 @@ def _set(connection: Connection, value: str | None) -> None:
     )
 
 
-def _holders(connection: Connection, names: list[tuple[str | None, str]]) -> tuple[str, ...]:
+def _holders(connection: Connection, names: Sequence[tuple[str | None, str]]) -> tuple[str, ...]:
     quote = connection.dialect.identifier_preparer.quote_identifier
     full = [".".join(quote(part) for part in name if part).replace("%%", "%") for name in names]
     lines = []
@@ -102,7 +102,7 @@ def _holders(connection: Connection, names: list[tuple[str | None, str]]) -> tup
 
 
 def _refusal(
-    names: list[tuple[str | None, str]], milliseconds: int, holders: tuple[str, ...]
+    names: Sequence[tuple[str | None, str]], milliseconds: int, holders: tuple[str, ...]
 ) -> LockTimeoutError:
     tables = ", ".join(".".join(part for part in name if part) for name in names)
     who = "; ".join(holders) or "whoever had it has gone by now"
