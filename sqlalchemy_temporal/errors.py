@@ -12,7 +12,10 @@
     │   ├── MissingTriggerError       a trigger is missing, disabled or was edited
     │   ├── SchemaDriftError          live table, history table and model differ
     │   ├── PrivilegeError            the role may not create what versioning needs
-    │   └── UnsupportedDatabaseError  a dialect or server version that cannot be used
+    │   ├── UnsupportedDatabaseError  a dialect or server version that cannot be used
+    │   └── MigrationError            history cannot be carried through a migration
+    │       ├── HistoryConversionError  old versions cannot have a column's new type
+    │       └── UnknownTableStateError  with --sql, nothing says what a table is like
     ├── MomentError                   a point in time that cannot be resolved
     │   ├── NaiveDatetimeError        a datetime without a time zone
     │   ├── FutureMomentError         a time that has not happened yet
@@ -64,9 +67,11 @@ __all__ = [
     "ConstraintViolationError",
     "DetachedObjectError",
     "FutureMomentError",
+    "HistoryConversionError",
     "InstallationError",
     "LockTimeoutError",
     "MergeError",
+    "MigrationError",
     "MissingExtraError",
     "MissingKeyError",
     "MissingTriggerError",
@@ -88,6 +93,7 @@ __all__ = [
     "UnhashableTypeError",
     "UnknownOptionError",
     "UnknownRevisionError",
+    "UnknownTableStateError",
     "UnrecordedMomentError",
     "UnsupportedDatabaseError",
     "UnsupportedReadError",
@@ -155,6 +161,18 @@ class PrivilegeError(InstallationError):
 
 class UnsupportedDatabaseError(InstallationError):
     """The dialect or the server's version cannot be used."""
+
+
+class MigrationError(InstallationError):
+    """History cannot be carried through a migration; nothing was changed."""
+
+
+class HistoryConversionError(MigrationError):
+    """Versions in history cannot have the new type of a column; the message names them."""
+
+
+class UnknownTableStateError(MigrationError):
+    """A migration is written as SQL, and nothing says what the table is like."""
 
 
 class MomentError(TemporalError):

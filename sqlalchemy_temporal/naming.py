@@ -7,8 +7,8 @@ Python API, the DDL and the migrations can never disagree.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, cast
 
 from sqlalchemy_temporal.errors import ConfigurationError, UnknownOptionError
@@ -71,6 +71,14 @@ class VersioningOptions:
     def effective_history_schema(self) -> str:
         """The schema in which the history table lies."""
         return self.history_schema or self.schema
+
+    def fitting(self, columns: Container[str]) -> VersioningOptions:
+        """The same without the columns that are not among ``columns``."""
+        return replace(
+            self,
+            exclude=tuple(name for name in self.exclude if name in columns),
+            index=tuple(entry for entry in self.index if all(name in columns for name in entry)),
+        )
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any], *, where: str) -> VersioningOptions:

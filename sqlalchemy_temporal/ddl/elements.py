@@ -360,7 +360,14 @@ class MarkDisabled(TableElement):
 
 
 class Register(TableElement):
-    """Write the table into the list of versioned tables."""
+    """Write the table into the list of versioned tables.
+
+    ``operation`` is what the commit that this makes is called.
+    """
+
+    def __init__(self, spec: TableSpec, *, operation: str = "BASELINE") -> None:
+        super().__init__(spec)
+        self.operation = operation
 
     def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
         """Registered again, a table keeps the transaction it was first enabled in."""
@@ -398,7 +405,7 @@ class Register(TableElement):
                 "disabled_tx_id = NULL, disabled_at = NULL"
             ),
             # Setting up is itself a commit, so that there is a moment to begin with.
-            *_noted(sql, "BASELINE"),
+            *_noted(sql, self.operation),
         )
 
     def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ STATE_AMBIGUOUS: Final = "TV008"
 STATE_STALE: Final = "TV009"
 STATE_DRIFT: Final = "TV010"
 """A table was changed without its history."""
+STATE_UNCONVERTIBLE: Final = "TV011"
+"""Versions in history cannot have a column's new type."""
 
 SHORTEST: Final = 4
 """Digits that an abbreviated uuid or hash must have at least."""

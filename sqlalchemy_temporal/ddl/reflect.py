@@ -84,6 +84,7 @@ def reflect_table(
     options: VersioningOptions,
     *,
     key: tuple[str, ...] = (),
+    lenient: bool = False,
 ) -> LiveTable:
     """Describe ``schema.name`` as it is in the database.
 
@@ -93,6 +94,7 @@ def reflect_table(
         name: the table's name.
         options: how it is versioned.
         key: the key columns to use when the table has no primary key constraint.
+        lenient: pass over columns that the options name and the table no longer has.
 
     Raises:
         NotInstalledError: there is no such table.
@@ -123,6 +125,8 @@ def reflect_table(
             "time; add one, or name the identifying columns in the model's primary key"
         )
     names = {row.name for row in rows}
+    if lenient:
+        options = options.fitting(names)
     check_columns(label, names, primary, options)
     columns = tuple(
         ColumnSpec(row.name, row.generated != "", row.expression, row.type)
@@ -132,6 +136,9 @@ def reflect_table(
     kept = tuple(column for column in columns if column.name not in options.exclude)
     foreign = (tuple(value) for value in connection.scalars(_FOREIGN_KEYS, {"oid": found.oid}))
     recorded = {column.name for column in kept}
+    members = tuple(
+        (row.schema, row.name) for row in connection.execute(_CHILDREN, {"oid": found.oid})
+    )
     spec = TableSpec(
         schema=schema,
         name=name,
@@ -142,9 +149,7 @@ def reflect_table(
         kind=_kind(found.kind, in_tree=found.in_tree),
         unrecorded=tuple(c for c in columns if c.name in options.exclude),
         found_in=found.schema,
-    )
-    members = tuple(
-        (row.schema, row.name) for row in connection.execute(_CHILDREN, {"oid": found.oid})
+        partitions=members if found.kind == "p" else (),
     )
     return LiveTable(
         spec,

@@ -77,6 +77,7 @@ class TableSpec:
         found_in: the schema the catalog has it in, when that was asked.
         uniques: for SQLite, the columns of unique indexes and how they compare: rows that
             equal a new one in them are what REPLACE deletes.
+        partitions: schema and name of each partition, when it is partitioned.
     """
 
     schema: str | None
@@ -89,6 +90,7 @@ class TableSpec:
     unrecorded: tuple[ColumnSpec, ...] = ()
     found_in: str | None = None
     uniques: tuple[tuple[tuple[str, str | None], ...], ...] = ()
+    partitions: tuple[tuple[str, str], ...] = ()
 
     @property
     def live_schema(self) -> str:

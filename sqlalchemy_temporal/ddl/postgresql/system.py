@@ -23,9 +23,18 @@ they may run with their owner's rights.
 from __future__ import annotations
 
 from sqlalchemy_temporal.ddl import keys
-from sqlalchemy_temporal.ddl.postgresql import columns, drift, moments, partitions, sealing, views
+from sqlalchemy_temporal.ddl.postgresql import (
+    columns,
+    drift,
+    evolution,
+    moments,
+    partitions,
+    sealing,
+    views,
+)
 from sqlalchemy_temporal.ddl.postgresql.ids import NO_ID, take_id
 from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, LOOKING_UP, Quoter
+from sqlalchemy_temporal.naming import TX_COLUMN
 
 
 def statements(schema: str, quote: Quoter) -> tuple[str, ...]:
@@ -45,6 +54,7 @@ def statements(schema: str, quote: Quoter) -> tuple[str, ...]:
         _add_system_column(s, quote),
         *views.system_statements(s),
         *drift.system_statements(s, quote),
+        *evolution.system_statements(s, quote),
         *_stamp_trigger(s),
     )
 
@@ -84,6 +94,16 @@ DECLARE
 BEGIN
   IF {NO_ID} THEN
     {take_id(s)}
+  END IF;
+  IF NEW.{quote.tx} IS NOT NULL AND current_setting('session_replication_role') <> 'replica'
+      AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = TG_RELID AND NOT a.attisdropped
+        AND a.attnum > (SELECT x.attnum FROM pg_attribute x
+          WHERE x.attrelid = TG_RELID AND x.attname = {quote.literal(TX_COLUMN)})) THEN
+    -- Columns that were added later come after it: a value meant for one of them is lost.
+    RAISE EXCEPTION USING ERRCODE = 'invalid_column_reference',
+      MESSAGE = 'a value was given for the system column {TX_COLUMN} of '
+        || TG_RELID::regclass::text || ', after which columns were added: name the columns '
+        || 'in INSERT';
   END IF;
   NEW.{quote.tx} := current_setting('temporal.tx_id')::bigint;
   RETURN NEW;

@@ -1,0 +1,13 @@
+"""Fixtures of the tests of migrations."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.migrations.project import Project
+
+
+@pytest.fixture
+def project(pg_engine: Engine, tmp_path: Path) -> Project:
+    return Project(tmp_path / "alembic", pg_engine)
