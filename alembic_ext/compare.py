@@ -27,8 +27,8 @@ from alembic_ext.state import TableState, state_of
 from sqlalchemy_temporal.ddl.drifts import drifts_of
 from sqlalchemy_temporal.ddl.installed import Installed, installed_tables
 from sqlalchemy_temporal.ddl.plans import as_recorded
-from sqlalchemy_temporal.ddl.reflect import LiveTable, reflect_table
-from sqlalchemy_temporal.ddl.spec import spec_from_table
+from sqlalchemy_temporal.ddl.reflect import reflect_table
+from sqlalchemy_temporal.ddl.spec import LiveTable, spec_from_table
 from sqlalchemy_temporal.naming import INFO_KEY, VersioningOptions
 from sqlalchemy_temporal.schema import is_versioned, options_of
 

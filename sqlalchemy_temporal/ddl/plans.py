@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 from sqlalchemy_temporal.ddl import elements, evolve
 from sqlalchemy_temporal.ddl.elements import TemporalDDL
 from sqlalchemy_temporal.ddl.installed import Installed, find_installed
-from sqlalchemy_temporal.ddl.reflect import LiveTable, reflect_table
-from sqlalchemy_temporal.ddl.spec import TableSpec
+from sqlalchemy_temporal.ddl.reflect import reflect_table
+from sqlalchemy_temporal.ddl.spec import LiveTable, TableSpec
 from sqlalchemy_temporal.errors import ConfigurationError, SchemaDriftError
 from sqlalchemy_temporal.naming import VersioningOptions
 
