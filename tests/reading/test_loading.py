@@ -286,11 +286,12 @@ def query_with_eager_loads_switched_off(s: Session) -> Any:
 
 @question
 def query_of_every_kind(s: Session) -> Any:
-    query = s.query(Book).order_by(Book.id)
+    books = s.query(Book)
+    query = books.order_by(Book.id)
     return (
         [b.title for b in query.populate_existing().yield_per(1)],
         query.filter_by(language="en").count(),
-        sorted(b.title for b in query.filter(Book.id < 2).union(query.filter(Book.id > 2))),
+        sorted(b.title for b in books.filter(Book.id < 2).union(books.filter(Book.id > 2))),
         s.query(Book).join(Author).filter(Author.name == "Bob").with_entities(Book.id).all(),
         s.query(query.filter(Book.language == "en").exists()).scalar(),
         s.query(query.cte("b")).count(),
