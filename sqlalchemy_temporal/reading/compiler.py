@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Dialect, Select, Table
-from sqlalchemy.sql.elements import _anonymous_label
+from sqlalchemy.sql.elements import ClauseElement, _anonymous_label
 from sqlalchemy.sql.functions import next_value
 
 from sqlalchemy_temporal.errors import ReadOnlyPastError, UnsupportedReadError
@@ -180,6 +180,22 @@ class AsOfCompiler:
         if self.as_of is not None:
             refusal.check_select(select, self.as_of.policy)
         return self._as_usual("get_select_precolumns", select, **kw)
+
+    def visit_compound_select(self, cs: Any, *args: Any, **kw: Any) -> str:
+        """A UNION and its kin, whose ORDER BY and LIMIT are no SELECT's."""
+        if self.as_of is not None:
+            refusal.check_select(cs, self.as_of.policy)
+        return self._as_usual("visit_compound_select", cs, *args, **kw)
+
+    def _render_values(self, element: Any, **kw: Any) -> str:
+        """The rows of VALUES, which nothing that goes through a statement's parts sees."""
+        if self.as_of is not None:
+            for rows in element._data:
+                for row in rows:
+                    for value in row:
+                        if isinstance(value, ClauseElement):
+                            refusal.check_select(value, self.as_of.policy)
+        return self._as_usual("_render_values", element, **kw)
 
     def group_by_clause(self, select: Any, **kw: Any) -> str:
         """GROUP BY, with the columns that a key grouped by determines."""

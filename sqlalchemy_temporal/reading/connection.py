@@ -16,6 +16,7 @@ from sqlalchemy import (
     SelectBase,
     Sequence,
     TextClause,
+    TextualSelect,
 )
 from sqlalchemy.orm import FromStatement
 from sqlalchemy.schema import ExecutableDDLElement
@@ -223,14 +224,24 @@ def _with_moment(statement: Executable, option: AsOf) -> Executable:
         )
     if isinstance(statement, FunctionElement):
         statement = statement.select()
+    written = _text_of(statement)
+    if written is not None:
+        refusal.check_text(written, option.policy)
+        refusal.check_reads(written)
     if isinstance(statement, SelectBase | FromStatement):
         return with_option(statement, option)
-    if isinstance(statement, TextClause):
-        refusal.check_text(statement.text, option.policy)
+    if written is not None:
         return statement
     raise UnsupportedReadError(
         f"{type(statement).__name__} cannot be read as of a moment; use a SELECT"
     )
+
+
+def _text_of(statement: object) -> str | None:
+    """The SQL of a statement that is written as text, or None for others."""
+    while isinstance(statement, FromStatement | TextualSelect):
+        statement = statement.element
+    return statement.text if isinstance(statement, TextClause) else None
 
 
 def option_for(

@@ -10,7 +10,11 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement, quoted_name
 
 from sqlalchemy_temporal.clock.moment import Moment
-from sqlalchemy_temporal.errors import UnsupportedReadError, UnversionedTableError
+from sqlalchemy_temporal.errors import (
+    ReadOnlyPastError,
+    UnsupportedReadError,
+    UnversionedTableError,
+)
 from sqlalchemy_temporal.reading.policy import Policy
 from sqlalchemy_temporal.schema import history_table, is_system_table, is_versioned, live_of
 
@@ -38,6 +42,15 @@ _OPERATORS: Final = frozenset(
     """and;or;is;is not;is distinct from;is not distinct from;like;not like;ilike;not ilike
     ;similar to;not similar to;at time zone;overlaps;collate;glob;not glob;regexp;not regexp;match
     ;->;->>""".replace("\n    ", "").split(";")
+)
+_COMMENTS: Final = r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*"
+_QUERY: Final = re.compile(
+    rf"{_COMMENTS}(?:select|with|values|table|show|explain)\b", re.IGNORECASE | re.DOTALL
+)
+_WRITE: Final = re.compile(
+    r"\b(?:insert\s+into|delete\s+from|merge\s+into|update\s+[^;]*?\bset|for\s+(?:no\s+key\s+)?update"
+    r"|for\s+(?:key\s+)?share|into\s+(?:temp|table|unlogged))\b|;\s*\S",
+    re.IGNORECASE | re.DOTALL,
 )
 _FIELD: Final = re.compile(r"\w+")
 _TYPE: Final = re.compile(r"\b(?:select|from|union|table)\b", re.IGNORECASE)
@@ -110,6 +123,16 @@ def check_text(text: str, policy: Policy, *, in_from: bool = False) -> None:
         f"the SQL text {shown!r} cannot be read as of a moment, as it may name tables; "
         f"write it with SQLAlchemy's constructs, or {_HOW}"
     )
+
+
+def check_reads(text: str) -> None:
+    """Refuse a statement given as text, which the policy allows, that is not for reading.
+
+    Raises:
+        ReadOnlyPastError: it does not begin as a query, or writes in a WITH.
+    """
+    if not _QUERY.match(text) or _WRITE.search(text):
+        raise ReadOnlyPastError(f"the SQL text {text[:60]!r} is not a query; the past is read-only")
 
 
 def check_name(name: object, policy: Policy) -> None:
@@ -186,7 +209,7 @@ def check_select(select: Any, policy: Policy) -> None:
     """
     if policy.text == "allow":
         return
-    if select._hints or select._statement_hints:
+    if getattr(select, "_hints", None) or getattr(select, "_statement_hints", None):
         raise UnsupportedReadError(f"hints are SQL text that may name tables; {_HOW}")
     for element in visitors.iterate(select):
         if isinstance(element, ClauseElement):

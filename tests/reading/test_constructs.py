@@ -18,6 +18,7 @@ from sqlalchemy import (
     UnaryExpression,
     alias,
     bindparam,
+    case,
     cast,
     column,
     create_engine,
@@ -42,7 +43,8 @@ from sqlalchemy import (
     values,
 )
 from sqlalchemy.ext.compiler import compiles, deregister
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Bundle, Session, aliased
+from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.types import UserDefinedType
 
@@ -397,6 +399,91 @@ UNSEEN: dict[str, Ask] = {
 def test_what_may_read_the_present_unseen_is_refused(past: AsOfSession, name: str) -> None:
     with pytest.raises(UnsupportedReadError):
         UNSEEN[name](past)
+
+
+class anything(ColumnElement[int]):  # noqa: N801 - named like an expression
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(anything)
+def _anything(element: Any, compiler: Any, **kw: Any) -> str:
+    return "(SELECT count(*) FROM tags)"
+
+
+PLACES: dict[str, Callable[[], Any]] = {
+    "limit": lambda: select(tags.c.id).limit(anything()),
+    "limit_of_a_union": lambda: union_all(select(tags.c.id), select(tags.c.id)).limit(anything()),
+    "order_of_a_union": lambda: union_all(select(tags.c.id), select(tags.c.id)).order_by(
+        anything()
+    ),
+    "in": lambda: select(tags.c.id).where(tags.c.id.in_([anything()])),
+    "case": lambda: select(case((tags.c.id == 1, anything()), else_=0)),
+    "function": lambda: select(func.coalesce(anything(), 1)),
+    "window": lambda: select(func.count().over(partition_by=anything())).select_from(tags),
+    "filter": lambda: select(func.count().filter(anything() > 1)).select_from(tags),
+    "join": lambda: select(tags.c.id).join(customers, customers.c.id == anything()),
+    "cte": lambda: select(select(anything().label("a")).cte()),
+    "exists": lambda: select(exists(select(anything())).label("e")),
+    "lateral": lambda: select(select(anything().label("a")).lateral()),
+    "values": lambda: select(values(column("k", Integer), name="v").data([(anything(),)])),
+    "scalar_values": lambda: select(
+        values(column("k", Integer), name="v").data([(anything(),)]).scalar_values()
+    ),
+    "table_valued": lambda: select(func.generate_series(1, anything()).table_valued("n")),
+    "having": lambda: select(tags.c.id).group_by(tags.c.id).having(anything() > 1),
+    "cast": lambda: select(cast(anything(), Text)),
+    "label": lambda: select(anything().label("x")),
+    "bundle": lambda: select(Bundle("b", Tag.id, anything())),
+    "from_statement": lambda: select(Tag).from_statement(
+        select(tags.c.id, anything().label("name"))
+    ),
+}
+
+
+@pytest.mark.parametrize("place", list(PLACES))
+def test_constructs_of_the_application_are_found_everywhere(past: AsOfSession, place: str) -> None:
+    with pytest.raises(UnsupportedReadError, match="renders SQL of its own"):
+        past.execute(PLACES[place]()).all()
+
+
+TEXTS_THAT_WRITE = (
+    "INSERT INTO tags VALUES (9, 'x')",
+    "/* SELECT */ DELETE FROM tags",
+    "-- SELECT\n UPDATE tags SET name = 'x'",
+    "WITH gone AS (DELETE FROM tags RETURNING id) SELECT id FROM gone",
+    "SELECT 1; DROP TABLE tags",
+    "SELECT id FROM tags FOR UPDATE",
+    "TRUNCATE tags",
+    "SELECT id INTO TABLE other FROM tags",
+)
+
+
+@pytest.mark.parametrize("written", TEXTS_THAT_WRITE)
+def test_text_that_is_allowed_may_not_write(both: Zoo, written: str) -> None:
+    with Session(both.engine) as session, as_of(session, both.first, text="allow") as past:
+        for statement in (
+            text(written),
+            text(written).columns(column("id")),
+            select(Tag).from_statement(text(written)),
+        ):
+            with pytest.raises(ReadOnlyPastError):
+                past.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "SELECT 2",
+        "/* a */ (SELECT 2)",
+        "WITH a AS (SELECT 2) TABLE a",
+        "VALUES (2);",
+        "select 2 -- x",
+    ],
+)
+def test_text_that_is_allowed_may_read(both: Zoo, written: str) -> None:
+    with Session(both.engine) as session, as_of(session, both.first, text="allow") as past:
+        assert past.scalar(text(written)) == 2
 
 
 WRITES: dict[str, Ask] = {
