@@ -37,6 +37,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy_temporal.clock.resolve import When
 from sqlalchemy_temporal.errors import UnknownOptionError
 from sqlalchemy_temporal.model.criteria import Criteria, Operation, Which
+from sqlalchemy_temporal.model.horizon import horizon_of
 from sqlalchemy_temporal.model.line import begun_seq
 from sqlalchemy_temporal.model.period import Period, resolve_period
 from sqlalchemy_temporal.model.place import settle_apart
@@ -187,12 +188,24 @@ def _query(
             conditions = period.valid(entity)
             period = Period(None, period.end)
         if criteria.operation is not None:
+            _refuse_purged(scope, period)
             replaced = scope.replaced_another(entity)
             conditions.append(replaced if criteria.operation == "UPDATE" else ~replaced)
     if criteria.about_commits:
         schema = info_of(scope.history).schema
         conditions.append(tx.in_(criteria.transactions(schema, period)))
     return scope.select(entity).where(*conditions), [seq, *scope.key(entity)]
+
+
+def _refuse_purged(scope: Scope, period: Period) -> None:
+    """Refuse to tell inserts from updates where what was replaced may have been purged.
+
+    Raises:
+        PurgedHistoryError: the period begins before the horizon of a purge.
+    """
+    horizon = horizon_of(scope.session, scope.history)
+    if horizon is not None and (period.start is None or period.start.seq < horizon.seq):
+        raise horizon.error("what was inserted and what was updated")
 
 
 __all__ = ["count_between", "count_versions", "list_between", "versions_between"]

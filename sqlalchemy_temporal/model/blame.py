@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.model.changes import equal
+from sqlalchemy_temporal.model.horizon import horizon_of
 from sqlalchemy_temporal.model.line import Line, begun_seq
 from sqlalchemy_temporal.model.scope import Scope
 from sqlalchemy_temporal.model.trace import FIRST_PAGE, Glimpse, commits_of, page, versions_from
@@ -32,13 +33,11 @@ _PAGE: Final = 1000
 
 
 @overload
-def blame(source: Any, /) -> dict[str, Commit | None]: ...
+def blame(source: Any, /) -> Blame: ...
 
 
 @overload
-def blame(
-    session: Session | AsyncSession, entity: type[Any], key: Any, /
-) -> dict[str, Commit | None]: ...
+def blame(session: Session | AsyncSession, entity: type[Any], key: Any, /) -> Blame: ...
 
 
 def blame(source: Any, entity: type[Any] | None = None, key: Any = None, /) -> Any:
@@ -53,8 +52,10 @@ def blame(source: Any, entity: type[Any] | None = None, key: Any = None, /) -> A
     Returns:
         For each attribute that history keeps, the commit that gave it the value it has
         now, or had last when the object is deleted; None where that is not committed
-        yet. What was never changed was set by the commit that inserted the object (of
-        several lives under one key, the last one). Empty for an object that never was.
+        yet, and where it was before the horizon of a purge: the answer's ``purged`` names
+        those attributes. What was never changed was set by the commit that inserted the
+        object (of several lives under one key, the last one). Empty for an object that
+        never was.
 
     Raises:
         ConfigurationError: the class is not versioned.
@@ -66,10 +67,21 @@ def blame(source: Any, entity: type[Any] | None = None, key: Any = None, /) -> A
     return blame_along(*versions_of(source, entity, key).find())
 
 
-def blame_along(line: Line | None, session: Session) -> dict[str, Commit | None]:
+class Blame(dict[str, Commit | None]):
+    """The commit that last set each attribute.
+
+    Attributes:
+        purged: the attributes that were set before the horizon of a purge, so that it is
+            not known any more by which commit.
+    """
+
+    purged: frozenset[str] = frozenset()
+
+
+def blame_along(line: Line | None, session: Session) -> Blame:
     """The commits that last set each attribute along a line; see :func:`blame`."""
     if line is None:
-        return {}
+        return Blame()
     search = _Search(line)
     rows: Sequence[Glimpse] = ()
     size = FIRST_PAGE
@@ -86,10 +98,16 @@ def blame_along(line: Line | None, session: Session) -> dict[str, Commit | None]
         size = _PAGE
     names = info_of(line.history).recorded
     if search.born is None:
-        return {}
+        return Blame()
     set_by = {name: search.found.get(name, search.born) for name in names}
     commits = commits_of(line, session, sorted(set(set_by.values())))
-    return {name: commits.get(tx_id) for name, tx_id in set_by.items()}
+    answer = Blame({name: commits.get(tx_id) for name, tx_id in set_by.items()})
+    horizon = horizon_of(session, line.history)
+    born = commits.get(search.born)
+    if horizon is not None and born is not None and born.seq <= horizon.seq:
+        answer.purged = frozenset(name for name in names if name not in search.found)
+        answer.update(dict.fromkeys(answer.purged))
+    return answer
 
 
 @dataclass(slots=True)
@@ -153,4 +171,4 @@ def _birth(line: Line, session: Session) -> int | None:
     return cast("int | None", session.scalar(statement, bind_arguments=scope.bind))
 
 
-__all__ = ["blame"]
+__all__ = ["Blame", "blame"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from sqlalchemy_temporal.model.horizon import purged_before
 from sqlalchemy_temporal.model.line import (
     key_of,
     replaced_versions,
@@ -22,7 +23,21 @@ class Change(NamedTuple):
 
 
 def replaced_by(version: Version) -> Version | None:
-    """The version that ``version`` replaced; None when it began with an INSERT."""
+    """The version that ``version`` replaced; None when it began with an INSERT.
+
+    Raises:
+        PurgedHistoryError: it began before the horizon of a purge, so what it replaced
+            may have been purged.
+    """
+    found = _replaced_by(version)
+    if found is None:
+        horizon = purged_before(session_of(version), version)
+        if horizon is not None:
+            raise horizon.error(f"what {version!r} replaced")
+    return found
+
+
+def _replaced_by(version: Version) -> Version | None:
     place = place_of(version)
     if place is not None and place.position > 0:
         before = place.page.versions[place.position - 1]

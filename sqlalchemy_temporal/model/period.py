@@ -9,7 +9,7 @@ also bounds the id that ended a version from below, by ``start.lo``: what ended 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, or_
 from sqlalchemy.orm import Session
@@ -20,6 +20,7 @@ from sqlalchemy_temporal.errors import MomentError
 from sqlalchemy_temporal.model.line import moment_of, visible
 from sqlalchemy_temporal.model.version import Version, info_of
 from sqlalchemy_temporal.reading.session import present_of
+from sqlalchemy_temporal.schema import history_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def resolve_period(
 
     Raises:
         MomentError: a bound names no point in time, or they are in the wrong order.
+        PurgedHistoryError: a bound lies before the horizon of a purge.
     """
     info = info_of(history)
     if start is None and end is None:
@@ -97,10 +99,19 @@ def resolve_period(
             f"start {start!r} (commit {begin.seq}) is after end {end!r} (commit {stop.seq}); "
             "give the earlier one first"
         )
+    for moment in (begin, stop):
+        for unknown in moment.unknown if moment is not None else ():
+            if unknown.why == "purged" and unknown.history == _history_name(history):
+                raise unknown.error(repr(info.entity.class_.__name__))
     shown = moment_of(session, history)
     if begin is not None and shown is not None and begin.seq > shown.seq:
         return None
     return Period(begin, stop)
+
+
+def _history_name(history: type[Version]) -> str:
+    live = cast("Any", info_of(history).entity).local_table
+    return history_table(live).fullname
 
 
 def _not_visible(tx: ColumnElement[Any], moment: Moment) -> ColumnElement[bool]:

@@ -23,6 +23,7 @@ from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.clock.commits import commits_by_transaction
 from sqlalchemy_temporal.errors import UnsupportedReadError
 from sqlalchemy_temporal.model.changes import equal
+from sqlalchemy_temporal.model.horizon import horizon_of
 from sqlalchemy_temporal.model.line import Line, begun_seq, entity_of, on_line
 from sqlalchemy_temporal.model.version import Version, info_of
 from sqlalchemy_temporal.model.versions import Versions, versions_of_object
@@ -61,7 +62,8 @@ def attribute_history(source: Any, attribute: str) -> list[AttributeChange]:
     Returns:
         The changes as ``version.changeset`` has them, read in one go: where the object
         was inserted, from None, unless it was inserted as None. A deletion is no
-        change; the insertion of the key's next life is one again, from None.
+        change; the insertion of the key's next life is one again, from None. After a
+        purge, the changes since its horizon.
 
     Raises:
         UnsupportedReadError: history keeps no such attribute.
@@ -86,6 +88,7 @@ def when_became(source: Any, attribute: str, value: Any, *, first: bool = False)
         passed over.
 
     Raises:
+        PurgedHistoryError: it may have been before the horizon of a purge.
         UnsupportedReadError: history keeps no such attribute.
         ConfigurationError: the object's class is not versioned.
         DetachedObjectError: the object belongs to no session.
@@ -125,6 +128,9 @@ def setting_along(
             found = each.tx_id
             if not first:
                 break
+    horizon = horizon_of(session, line.history)
+    if horizon is not None and (first or found is None):
+        raise horizon.error(f"when {attribute} {'first ' if first else ''}became {value!r}")
     return None if found is None else commits_of(line, session, [found])[found]
 
 
@@ -156,8 +162,14 @@ def _settings(line: Line, session: Session, attribute: str, kind: Any) -> Iterat
         if len(seen) < size:
             break
         before, size = seen[-1].seq, _PAGE
-    if after is not None:
+    if after is not None and not _is_purged(line, session, after):
         yield _Setting(None, after.values[0], True, after.committed, after.tx)
+
+
+def _is_purged(line: Line, session: Session, oldest: Glimpse) -> bool:
+    """Whether versions before the oldest one may have been purged."""
+    horizon = horizon_of(session, line.history)
+    return horizon is not None and oldest.seq <= horizon.seq
 
 
 class Glimpse(NamedTuple):
