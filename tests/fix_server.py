@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from sqlalchemy_temporal.embedded import PostgresServer, postgres_server
@@ -141,3 +141,36 @@ def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
     engine = create_engine(URL.create("sqlite", database=str(tmp_path / "test.db")))
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def any_engine(request: pytest.FixtureRequest) -> Engine:
+    """An engine on an empty database of the test's own, PostgreSQL and SQLite in turn.
+
+    A test marked ``postgresql`` is about something that SQLite has not, and runs on
+    PostgreSQL only.
+    """
+    if request.param == "postgresql":
+        found: Engine = request.getfixturevalue("pg_engine")
+        return found
+    engine: Engine = request.getfixturevalue("sqlite_engine")
+    event.listen(engine, "connect", _enforce_foreign_keys)
+    return engine
+
+
+def _enforce_foreign_keys(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the SQLite half of tests that are marked ``postgresql``."""
+    left_out = [
+        item
+        for item in items
+        if item.get_closest_marker("postgresql")
+        and getattr(item, "callspec", None) is not None
+        and "sqlite" in item.callspec.params.values()  # type: ignore[attr-defined]
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
-from sqlalchemy import Select, select, type_coerce
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Select, select
 
+from sqlalchemy_temporal.by_dialect import contains_json, contains_text
 from sqlalchemy_temporal.errors import UnknownOptionError
 from sqlalchemy_temporal.model.period import Period
 from sqlalchemy_temporal.stored import system_rows
@@ -79,11 +79,9 @@ class Criteria:
         if self.author is not None:
             statement = statement.where(transaction.c.author == self.author)
         if self.message is not None:
-            contains = transaction.c.message.contains(self.message, autoescape=True)
-            statement = statement.where(contains)
+            statement = statement.where(contains_text(transaction.c.message, self.message))
         if self.context is not None:
-            context = type_coerce(transaction.c.context, JSONB)
-            statement = statement.where(context.contains(dict(self.context)))
+            statement = statement.where(contains_json(transaction.c.context, self.context))
         return statement
 
 

@@ -24,14 +24,15 @@ from __future__ import annotations
 
 import inspect as python_inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
 
-from sqlalchemy import Column, FromClause, Table, event
+from sqlalchemy import Column, Connection, FromClause, Table, event
 from sqlalchemy.ext.declarative import AbstractConcreteBase
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.selectable import Join
 
 from sqlalchemy_temporal.capture.install import attach_ddl
+from sqlalchemy_temporal.clock.hooks import attach
 from sqlalchemy_temporal.errors import ConfigurationError
 from sqlalchemy_temporal.model.history import HistoryAttribute
 from sqlalchemy_temporal.model.options import (
@@ -44,7 +45,7 @@ from sqlalchemy_temporal.model.options import (
 )
 from sqlalchemy_temporal.model.selectable import TEMPORAL_ATTRIBUTES
 from sqlalchemy_temporal.model.versions import Versions, VersionsAttribute
-from sqlalchemy_temporal.naming import INFO_KEY, VersioningOptions
+from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, INFO_KEY, VersioningOptions
 from sqlalchemy_temporal.schema import (
     is_versioned,
     key_columns,
@@ -126,8 +127,17 @@ def _declare_class(mapper: Mapper[Any], class_: type[Any]) -> None:
             f"{class_.__name__}: attribute name(s) {', '.join(clash)} are used by versions; "
             "rename the attribute(s)"
         )
+    for name in ("before_insert", "before_update", "before_delete"):
+        event.listen(class_, name, _attach_hooks)
     _add_attribute(class_, "History", HistoryAttribute())
     _add_attribute(class_, "versions", VersionsAttribute())
+
+
+def _attach_hooks(mapper: Mapper[Any], connection: Connection, _: object) -> None:
+    """Let the engine of any session that writes a versioned object tell its transactions."""
+    if connection.dialect.name == "sqlite":
+        options = options_of(cast("Table", mapper.local_table))
+        attach(connection, options.schema if options else DEFAULT_SCHEMA)
 
 
 def _add_attribute(class_: type[Any], name: str, descriptor: object) -> None:

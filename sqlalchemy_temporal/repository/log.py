@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import ColumnElement
 
+from sqlalchemy_temporal.by_dialect import has_member
 from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.clock.commits import commit_from, select_nodes
 from sqlalchemy_temporal.clock.resolve import When, resolve
@@ -189,7 +190,7 @@ def _of_tables(
     found = load_tables(connection, tables.schema, wanted.entities, disabled=True)
     if wanted.key is None:
         counts = tables.transaction.c.counts
-        yield or_(*(counts[table.name].is_not(None) for table in found))
+        yield or_(*(has_member(counts, table.name) for table in found))
         return
     if len(wanted.entities) != 1:
         raise ConfigurationError("log: key=… is the key of a row of one table; name that table")

@@ -68,9 +68,9 @@ class Pilot(Person):
 
 
 @pytest.fixture
-def session(pg_engine: Engine) -> Iterator[Session]:
-    Base.metadata.create_all(pg_engine)
-    with Session(pg_engine) as session:
+def session(any_engine: Engine) -> Iterator[Session]:
+    Base.metadata.create_all(any_engine)
+    with Session(any_engine) as session:
         yield session
 
 
@@ -259,10 +259,11 @@ class TestBlame:
         assert authors(blame(followed)) == FIRST | {"name": "cleo", "price": "dora", "id": "eva"}
         assert told(followed.attribute("id")) == [(None, 7, "ana"), (7, 70, "eva")]
 
+    @pytest.mark.postgresql
     def test_a_lower_id_that_commits_later(
-        self, session: Session, lamp: Product, pg_engine: Engine
+        self, session: Session, lamp: Product, any_engine: Engine
     ) -> None:
-        with Session(pg_engine) as slow, Session(pg_engine) as quick:
+        with Session(any_engine) as slow, Session(any_engine) as quick:
             slow.add(Product(id=100, name="takes its id", facts={}))
             slow.flush()
             quick.get_one(Product, 7).price = 50
@@ -298,6 +299,7 @@ def test_joined_tables(session: Session) -> None:
     assert told(attribute_history(pilot, "hours")) == [(None, 1, "ana"), (1, 2, "bea")]
 
 
+@pytest.mark.postgresql
 @pytest.mark.parametrize("changed", [50, 250, 6500])
 def test_longer_than_a_page(session: Session, lamp: Product, changed: int) -> None:
     """The price changes in every version, the width ``changed`` versions ago."""
@@ -323,10 +325,10 @@ def test_longer_than_a_page(session: Session, lamp: Product, changed: int) -> No
     assert len(attribute_history(lamp, "height")) == 7000
 
 
-async def test_under_asyncio(async_pg_engine: AsyncEngine) -> None:
-    async with async_pg_engine.begin() as connection:
+async def test_under_asyncio(async_any_engine: AsyncEngine) -> None:
+    async with async_any_engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
-    async with AsyncSession(async_pg_engine) as session:
+    async with AsyncSession(async_any_engine) as session:
         lamp = Product(id=7, name="lamp", price=10, facts={})
         session.add(lamp)
         await session.commit()

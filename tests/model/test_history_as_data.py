@@ -70,9 +70,9 @@ class Note(Base):
 
 
 @pytest.fixture
-def session(pg_engine: Engine) -> Iterator[Session]:
-    Base.metadata.create_all(pg_engine)
-    with Session(pg_engine) as session:
+def session(any_engine: Engine) -> Iterator[Session]:
+    Base.metadata.create_all(any_engine)
+    with Session(any_engine) as session:
         yield session
 
 
@@ -119,14 +119,14 @@ def shown(versions: Any) -> list[tuple[int, int]]:
 
 
 @pytest.fixture
-def statements(pg_engine: Engine) -> list[str]:
+def statements(any_engine: Engine) -> list[str]:
     """The statements executed."""
     found: list[str] = []
 
     def note(_: object, __: object, statement: str, *___: object) -> None:
         found.append(statement)
 
-    event.listen(pg_engine, "before_cursor_execute", note)
+    event.listen(any_engine, "before_cursor_execute", note)
     return found
 
 
@@ -193,10 +193,11 @@ class TestMade:
         assert shown(versions_between(session, Product, m[4], m[5])) == ALL[5:]
         assert shown(versions_between(session, Product, m[5], "HEAD")) == []
 
+    @pytest.mark.postgresql
     def test_a_lower_id_that_commits_later(
-        self, session: Session, m: list[Moment], pg_engine: Engine
+        self, session: Session, m: list[Moment], any_engine: Engine
     ) -> None:
-        with Session(pg_engine) as slow, Session(pg_engine) as quick:
+        with Session(any_engine) as slow, Session(any_engine) as quick:
             slow.add(Product(id=9, name="takes its id", price=0))
             slow.flush()
             between = run(quick, "UPDATE products SET price = 13 WHERE id = 1")
@@ -332,6 +333,7 @@ class TestOperations:
         assert count_versions(session, Product, operation="DELETE", author="bea") == 1
         assert count_versions(session, Product, operation="DELETE", author="ana") == 0
 
+    @pytest.mark.postgresql
     def test_truncate_is_a_deletion(self, session: Session, m: list[Moment]) -> None:
         run(session, "TRUNCATE products")
         gone = versions_between(session, Product, m[5], operation="DELETE")
@@ -494,10 +496,10 @@ def test_what_has_no_history(session: Session) -> None:
             versions_between(session, source)
 
 
-async def test_under_asyncio(async_pg_engine: AsyncEngine) -> None:
-    async with async_pg_engine.begin() as connection:
+async def test_under_asyncio(async_any_engine: AsyncEngine) -> None:
+    async with async_any_engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
-    async with AsyncSession(async_pg_engine) as session:
+    async with AsyncSession(async_any_engine) as session:
         session.add(Product(id=1, name="lamp", price=10))
         await session.commit()
         found = await session.run_sync(

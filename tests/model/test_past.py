@@ -32,9 +32,9 @@ class Engineer(Employee):
 
 
 @pytest.fixture
-def session(pg_engine: Engine) -> Iterator[Session]:
-    Base.metadata.create_all(pg_engine)
-    with Session(pg_engine) as session:
+def session(any_engine: Engine) -> Iterator[Session]:
+    Base.metadata.create_all(any_engine)
+    with Session(any_engine) as session:
         yield session
 
 

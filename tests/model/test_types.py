@@ -143,14 +143,14 @@ SECOND: dict[str, Any] = {
 
 
 @pytest.fixture
-def session(pg_engine: Engine) -> Iterator[Session]:
-    with Session(pg_engine) as session:
+def session(any_engine: Engine) -> Iterator[Session]:
+    with Session(any_engine) as session:
         yield session
 
 
 @pytest.fixture
-def thing(pg_engine: Engine, session: Session) -> Thing:
-    Base.metadata.create_all(pg_engine)
+def thing(any_engine: Engine, session: Session) -> Thing:
+    Base.metadata.create_all(any_engine)
     thing = Thing(**{name: value for name, value in FIRST.items() if name != "doubled"})
     session.add(thing)
     session.commit()
@@ -161,6 +161,7 @@ def thing(pg_engine: Engine, session: Session) -> Thing:
     return thing
 
 
+@pytest.mark.postgresql
 class TestTypes:
     def test_read_back_as_they_were(self, session: Session, thing: Thing) -> None:
         first, second = thing.versions
@@ -202,15 +203,16 @@ class TestTheHistoryTable:
         assert {type(c).__name__ for c in history.constraints} == {"PrimaryKeyConstraint"}
         assert not history.indexes
 
+    @pytest.mark.postgresql
     def test_types_are_created_and_dropped_with_the_live_table_only(
-        self, pg_engine: Engine
+        self, any_engine: Engine
     ) -> None:
         for _ in range(2):
-            Base.metadata.create_all(pg_engine)
-            Base.metadata.create_all(pg_engine)
-            assert {e["name"] for e in inspect(pg_engine).get_enums()} == {"mood"}  # type: ignore[attr-defined]
-            Base.metadata.drop_all(pg_engine)
-            assert inspect(pg_engine).get_enums() == []  # type: ignore[attr-defined]
+            Base.metadata.create_all(any_engine)
+            Base.metadata.create_all(any_engine)
+            assert {e["name"] for e in inspect(any_engine).get_enums()} == {"mood"}  # type: ignore[attr-defined]
+            Base.metadata.drop_all(any_engine)
+            assert inspect(any_engine).get_enums() == []  # type: ignore[attr-defined]
         history = history_table(Thing.__table__)
         assert not history.dispatch.before_create
         assert not history.dispatch.after_drop
@@ -240,7 +242,7 @@ class TestTheHistoryTable:
 
 
 class TestNames:
-    def test_that_need_quotes(self, pg_engine: Engine, session: Session) -> None:
+    def test_that_need_quotes(self, any_engine: Engine, session: Session) -> None:
         class Odd(DeclarativeBase):
             pass
 
@@ -257,7 +259,7 @@ class TestNames:
             umlaut: Mapped[str] = mapped_column("Größe", key="größe")
             lost: Mapped[str | None] = mapped_column("not recorded")
 
-        Odd.metadata.create_all(pg_engine)
+        Odd.metadata.create_all(any_engine)
         order = Order(
             id=1, user="u", values="v", keys="k", metadata_="m", percent="p", colon="c", umlaut="g"
         )
@@ -270,7 +272,8 @@ class TestNames:
         assert (first.percent, first.colon, first.umlaut) == ("p", "c", "g")
         assert second.changeset == {"values": Change("v", "w"), "colon": Change("c", "d")}
 
-    def test_schemas(self, pg_engine: Engine, session: Session) -> None:
+    @pytest.mark.postgresql
+    def test_schemas(self, any_engine: Engine, session: Session) -> None:
         class Sales(DeclarativeBase):
             metadata = MetaData(schema="Sales")
 
@@ -291,7 +294,7 @@ class TestNames:
 
         session.execute(CreateSchema("Sales"))
         session.commit()
-        Sales.metadata.create_all(pg_engine)
+        Sales.metadata.create_all(any_engine)
         session.add_all([Order(id=1), PublicOrder(id=1, note="n")])
         session.flush()
         session.add(Line(order_id=1, amount=2))
@@ -303,7 +306,8 @@ class TestNames:
         assert [v.note for v in versions_of(session, PublicOrder, 1)] == ["n", "m"]
         assert len(versions_of(session, Order, 1)) == 1
 
-    def test_a_schema_of_the_librarys_own(self, pg_engine: Engine, session: Session) -> None:
+    @pytest.mark.postgresql
+    def test_a_schema_of_the_librarys_own(self, any_engine: Engine, session: Session) -> None:
         class Other(DeclarativeBase):
             pass
 
@@ -313,7 +317,7 @@ class TestNames:
             id: Mapped[int] = mapped_column(primary_key=True)
             body: Mapped[str]
 
-        Other.metadata.create_all(pg_engine)
+        Other.metadata.create_all(any_engine)
         note = Note(id=1, body="a")
         session.add(note)
         session.commit()
@@ -323,7 +327,8 @@ class TestNames:
         assert note.versions[0].commit.operation == "COMMIT"
         assert session.scalar(text('SELECT count(*) FROM "Past"."notes old"')) == 1
 
-    def test_a_schema_renamed_in_the_engine_is_refused(self, pg_engine: Engine) -> None:
+    @pytest.mark.postgresql
+    def test_a_schema_renamed_in_the_engine_is_refused(self, any_engine: Engine) -> None:
         class Other(DeclarativeBase):
             pass
 
@@ -331,6 +336,6 @@ class TestNames:
             __tablename__ = "notes"
             id: Mapped[int] = mapped_column(primary_key=True)
 
-        tenant = pg_engine.execution_options(schema_translate_map={None: "tenant"})
+        tenant = any_engine.execution_options(schema_translate_map={None: "tenant"})
         with Session(tenant) as session, pytest.raises(UnsupportedReadError, match="renames"):
             len(versions_of(session, Note, 1))
