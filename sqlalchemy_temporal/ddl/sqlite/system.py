@@ -66,10 +66,14 @@ class SystemSql:
     @property
     def start(self) -> str:
         """Begin the commit of a statement, unless it or a client's transaction has begun."""
+        return self.start_if("1")
+
+    def start_if(self, condition: str) -> str:
+        """The same, where it is needed only on a condition."""
         return (
-            f"UPDATE {self.name('pending')} SET touched = touched + 1 WHERE mode IS NULL "
+            f"UPDATE {self.name('pending')} SET touched = touched + 1 WHERE (mode IS NULL "
             "OR (mode = 'statement' AND (statement_changes IS NOT total_changes() "
-            f"OR statement_at IS NOT {NOW}))"
+            f"OR statement_at IS NOT {NOW}))) AND {condition}"
         )
 
     @property

@@ -279,6 +279,12 @@ class SqliteTableSql:
         ]
         which = " OR ".join(f"({match})" for match in dict.fromkeys(matches))
         names = self.quote.names(self.spec.column_names)
+        # Rows of before that are gone by now: of an INSERT that is not over yet, in whose
+        # triggers this one is run.
+        yield self.system.start_if(
+            f"EXISTS (SELECT 1 FROM {self.replaced} AS r WHERE {self._dead('r.')})"
+        )
+        yield self._confirm_dead()
         yield f"DELETE FROM {self.replaced}"
         yield (
             f"INSERT INTO {self.replaced} ({names}) "
@@ -289,11 +295,17 @@ class SqliteTableSql:
     def _confirm(self) -> Iterator[str]:
         """Record those of them that it did replace."""
         yield (
-            f"UPDATE {self.replaced} SET {_GONE} = 1 WHERE ({self._same('', 'NEW.')}) OR NOT "
-            f"EXISTS (SELECT 1 FROM {self.live} AS l "
-            f"WHERE {self._same('l.', f'{self.replaced}.')})"
+            f"UPDATE {self.replaced} SET {_GONE} = 1 WHERE ({self._same('', 'NEW.')}) "
+            f"OR {self._dead(f'{self.replaced}.')}"
         )
         yield f"DELETE FROM {self.replaced}"
+
+    def _confirm_dead(self) -> str:
+        """Record those of them that are gone, whatever has become of the new row."""
+        return f"UPDATE {self.replaced} SET {_GONE} = 1 WHERE {self._dead(f'{self.replaced}.')}"
+
+    def _dead(self, row: str) -> str:
+        return f"NOT EXISTS (SELECT 1 FROM {self.live} AS l WHERE {self._same('l.', row)})"
 
     # Triggers ----------------------------------------------------------------------
 
@@ -361,9 +373,11 @@ class SqliteTableSql:
             "deleted": (
                 f"AFTER DELETE ON {live}",
                 (
+                    # A row that was about to be changed may go with one that it replaced.
+                    self._confirm_dead(),
                     (
-                        f"DELETE FROM {self.current} WHERE {self._same('', 'OLD.')} AND NOT EXISTS "
-                        f"(SELECT 1 FROM {live} AS l WHERE {self._same('l.', 'OLD.')})"
+                        f"DELETE FROM {self.current} WHERE {self._same('', 'OLD.')} "
+                        f"AND {self._dead('OLD.')}"
                     ),
                     system.finish,
                 ),
