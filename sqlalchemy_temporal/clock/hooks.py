@@ -21,18 +21,18 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine, event
 
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.ddl.sqlite.system import SystemSql
-from sqlalchemy_temporal.errors import StaleParentError
+from sqlalchemy_temporal.errors import CaptureError, StaleParentError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, INFO_KEY
 
 _ATTACHED: Final = f"_{INFO_KEY}_schemas"
@@ -183,6 +183,31 @@ def transaction_id(connection: Connection, schema: str) -> int | None:
     return None if row is None else row[2]
 
 
+def record_commit(
+    connection: Connection,
+    schema: str,
+    operation: str,
+    counts: Mapping[str, Mapping[str, int]],
+) -> None:
+    """Make the current transaction a commit of a kind, though it may change no row.
+
+    Parameters:
+        connection: a connection in a transaction.
+        schema: the schema of the library's own tables.
+        operation: what the commit is called.
+        counts: by table, the numbers of rows by ``insert``, ``update`` and ``delete``.
+    """
+    if transaction_id(connection, schema) is None:
+        raise CaptureError(
+            "a connection in autocommit has no transaction to make a commit of; begin one"
+        )
+    set_on_transaction(connection, {"operation": operation}, schema)
+    sql = _sql(connection, schema)
+    for table, numbers in counts.items():
+        given = tuple(numbers.get(kind, 0) for kind in ("insert", "update", "delete"))
+        _run(connection, sql.add_counts, (*given, table))
+
+
 # ------------------------------------------------------------------------------- listeners
 
 
@@ -283,10 +308,12 @@ def _check_parent(connection: Connection, schema: str) -> None:
     row = _run(connection, _sql(connection, schema).parents)
     if row is None or row[0] is None or row[0] == row[1]:
         return
+    expected, actual = UUID(row[0]), row[1] and UUID(row[1])
     raise StaleParentError(
-        f"the commit expects {row[0]} to be HEAD, which is {row[1]} by now",
-        expected=str(row[0]),
-        actual=row[1],
+        f"the commit was based on {expected}, but HEAD is {actual}; nothing of it was kept. Read "
+        "again what it depends on, and try again on the new HEAD",
+        expected=str(expected),
+        actual=str(actual) if actual else None,
     )
 
 
@@ -315,6 +342,7 @@ def _now() -> str:
 __all__ = [
     "attach",
     "begin_really",
+    "record_commit",
     "set_on_transaction",
     "setting_up",
     "torn_down",

@@ -15,9 +15,13 @@ from uuid import UUID
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import ExceptionContext
 
+from sqlalchemy_temporal.clock.hooks import set_on_transaction
 from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.errors import StaleParentError
 
+_COLUMNS: Final = {"parent": "parent_uuid", "merge_parent": "merge_parent_uuid"}
+"""What is called otherwise in the row of the transaction under way on SQLite."""
+_HEX: Final = frozenset({"parent", "merge_parent", "expected_head"})
 _UUIDS: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -50,6 +54,12 @@ def write_intent(connection: Connection, intent: Intent) -> None:
     given = {f.name: getattr(intent, f.name) for f in fields(intent)}
     said = {name: str(value) for name, value in given.items() if value is not None}
     if not said:
+        return
+    if connection.dialect.name == "sqlite":
+        columns = {
+            _COLUMNS.get(n, n): v.replace("-", "") if n in _HEX else v for n, v in said.items()
+        }
+        set_on_transaction(connection, columns)
         return
     if intent.expected_head is not None:
         explain_stale_parents(connection)

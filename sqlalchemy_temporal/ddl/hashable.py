@@ -28,6 +28,8 @@ def refuse_unhashable(connection: Connection, spec: TableSpec) -> None:
     Raises:
         UnhashableTypeError: one cannot; it names the column and the type.
     """
+    if connection.dialect.name != "postgresql":
+        return
     found = connection.execute(_TYPES, {"schema": spec.live_schema, "name": spec.name})
     types = {row.name: row.type for row in found if row.name in spec.column_names}
     shapes = type_shapes(connection, set(types.values()))

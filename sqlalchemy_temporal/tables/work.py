@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from sqlalchemy_temporal.capture.install import in_one_transaction
 from sqlalchemy_temporal.clock.describe import Description, current_actor, write_description
+from sqlalchemy_temporal.clock.hooks import record_commit
 from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.errors import PrivilegeError
 
@@ -109,6 +110,9 @@ def record(
         operation: what the commit is called, e.g. ``"PURGE"``.
         counts: by table (``schema.table``), numbers by what they count.
     """
+    if connection.dialect.name == "sqlite":
+        record_commit(connection, schema, operation, counts)
+        return
     quoted = connection.dialect.identifier_preparer.quote(schema)
     connection.execute(
         text("SELECT set_config('temporal.operation', :operation, true)"),

@@ -121,6 +121,14 @@ class SystemSql:
             f"ORDER BY c.seq DESC LIMIT 1) FROM {self.name('pending')} AS p"
         )
 
+    @property
+    def add_counts(self) -> str:
+        """Count rows; parameters: inserted, updated, deleted, and the table."""
+        return (
+            f"UPDATE {self.name('counts')} SET touched = 1, inserted = inserted + ?, "
+            "updated = updated + ?, deleted = deleted + ? WHERE name = ?"
+        )
+
     def assign(self, columns: Iterable[str]) -> str:
         """Set columns of the transaction under way; parameters: their values."""
         assigned = ", ".join(f"{self.quote.name(column)} = ?" for column in columns)
