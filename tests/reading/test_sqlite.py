@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from sqlalchemy import Connection, Engine, Table, create_engine, insert, select, text
+from sqlalchemy import Engine, Table, create_engine, insert, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import Session, selectinload
-from sqlalchemy.schema import CreateTable
 
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.errors import (
@@ -21,10 +18,9 @@ from sqlalchemy_temporal.errors import (
     UnversionedTableError,
 )
 from sqlalchemy_temporal.reading.as_of import as_of
-from sqlalchemy_temporal.schema import is_versioned
 from sqlalchemy_temporal.session import AsyncTemporalSession, TemporalSession
-from sqlalchemy_temporal.stored import history_on
 from tests.reading import test_loading, zoo_relations
+from tests.reading.conftest import head
 from tests.reading.zoo import Base, Employee, Engineer, Manager, Node, Setting, Tag, Truck, Vehicle
 from tests.reading.zoo_relations import Author, Award, Book, Film, Song, friendships
 
@@ -59,55 +55,19 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     then, now = (create_engine(f"sqlite:///{directory / name}.db") for name in ("then", "now"))
     for engine in (then, now):
         with engine.begin() as connection:
-            for table in _tables():
-                connection.execute(CreateTable(table))
+            Base.metadata.create_all(connection, tables=list(dict.fromkeys(TABLES)))
         with Session(engine) as session:
             zoo_relations.first_state(session)
             _first(session)
             session.commit()
+    first = head(now)
     with Session(now) as session:
         zoo_relations.second_state(session)
         _second(session)
         session.commit()
-    with then.begin() as before, now.begin() as after:
-        for table in _tables():
-            if is_versioned(table):
-                _record(before, after, table)
-    yield Pair(then, now, _moment(1), _moment(2))
+    yield Pair(then, now, first, head(now))
     then.dispose()
     now.dispose()
-
-
-def _tables() -> list[Table]:
-    """Parents before children."""
-    return [table for table in Base.metadata.sorted_tables if table in TABLES]
-
-
-def _record(before: Connection, after: Connection, table: Table) -> None:
-    """Write what the triggers would have: transaction 1 made the first state, 2 the second."""
-    history = history_on(after, table).name
-    names = ", ".join(c.name for c in table.columns)
-    keys = ", ".join(c.name for c in table.primary_key)
-    places = ", ".join("?" for _ in table.columns)
-    rows = f"SELECT {names} FROM {table.name}"
-    old, new = (set(map(tuple, c.exec_driver_sql(rows))) for c in (before, after))
-    after.exec_driver_sql(
-        f"CREATE TABLE {history} AS SELECT {names}, 1 temporal_tx_id, 2 temporal_end_tx_id "
-        f"FROM {table.name} WHERE false"
-    )
-    for row in old - new:
-        after.exec_driver_sql(f"INSERT INTO {history} VALUES ({places}, 1, 2)", row)
-    after.exec_driver_sql(
-        f"CREATE TABLE {history}_current AS SELECT {keys}, 2 temporal_tx_id FROM {table.name}"
-    )
-    for row in old & new:
-        found = " AND ".join(f"{c.name} = ?" for c in table.primary_key)
-        key = tuple(row[list(table.columns).index(c)] for c in table.primary_key)
-        after.exec_driver_sql(f"UPDATE {history}_current SET temporal_tx_id = 1 WHERE {found}", key)
-
-
-def _moment(number: int) -> Moment:
-    return Moment(number, uuid4(), datetime.now(UTC), number, (), number + 1, "temporal_versioning")
 
 
 def _first(session: Session) -> None:
@@ -154,7 +114,7 @@ async def test_every_question_through_asyncio(pair: Pair) -> None:
 async def test_lists_and_streams_through_asyncio(pair: Pair) -> None:
     engine = create_async_engine(pair.engine.url.set(drivername="sqlite+aiosqlite"))
     async with AsyncTemporalSession(engine) as session:
-        async with session.as_of(pair.first) as past:
+        async with session.as_of("HEAD~1") as past:
             statement = select(Author).options(selectinload(Author.books)).order_by(Author.id)
             found = (await past.scalars(statement)).all()
             assert [[b.title for b in a.books] for a in found] == [["Aim", "Bow"], ["Cap"], []]
@@ -162,7 +122,7 @@ async def test_lists_and_streams_through_asyncio(pair: Pair) -> None:
             assert [title async for title in stream] == ["Aim", "Bow", "Cap"]
             with pytest.raises(ReadOnlyPastError):
                 await past.execute(insert(Tag).values(id=9, name="x"))
-        then = as_of(Book, pair.first)
+        then = as_of(Book, await session.moment("HEAD~1"))
         titles = select(then.title, Book.title).join(Book, Book.id == then.id).where(Book.id == 1)
         assert (await session.execute(titles)).all() == [("Aim", "Aims")]
     await engine.dispose()
@@ -192,3 +152,13 @@ def test_what_is_refused(pair: Pair) -> None:
         with pytest.raises(ReadOnlyPastError):
             past.execute(insert(table).values(id=9, name="x"))
         assert past.scalar(select(table.c.name)) == "red"
+
+
+def test_a_parent_that_goes_on(pair: Pair) -> None:
+    name = select(Tag.name).where(Tag.id == 1)
+    with TemporalSession(pair.engine) as session, session.as_of("HEAD") as past:
+        session.get_one(Tag, 1).name = "pending"
+        session.flush()
+        assert (session.scalar(name), past.scalar(name)) == ("pending", "ruby")
+        session.rollback()
+        assert (session.scalar(name), past.scalar(name)) == ("ruby", "ruby")
