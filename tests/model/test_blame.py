@@ -325,10 +325,10 @@ def test_longer_than_a_page(session: Session, lamp: Product, changed: int) -> No
     assert len(attribute_history(lamp, "height")) == 7000
 
 
-async def test_under_asyncio(async_any_engine: AsyncEngine) -> None:
-    async with async_any_engine.begin() as connection:
+async def test_under_asyncio(async_pg_engine: AsyncEngine) -> None:
+    async with async_pg_engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
-    async with AsyncSession(async_any_engine) as session:
+    async with AsyncSession(async_pg_engine) as session:
         lamp = Product(id=7, name="lamp", price=10, facts={})
         session.add(lamp)
         await session.commit()

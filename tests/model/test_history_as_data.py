@@ -496,10 +496,10 @@ def test_what_has_no_history(session: Session) -> None:
             versions_between(session, source)
 
 
-async def test_under_asyncio(async_any_engine: AsyncEngine) -> None:
-    async with async_any_engine.begin() as connection:
+async def test_under_asyncio(async_pg_engine: AsyncEngine) -> None:
+    async with async_pg_engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
-    async with AsyncSession(async_any_engine) as session:
+    async with AsyncSession(async_pg_engine) as session:
         session.add(Product(id=1, name="lamp", price=10))
         await session.commit()
         found = await session.run_sync(
