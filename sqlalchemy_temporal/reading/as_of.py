@@ -80,20 +80,22 @@ def as_of(
 
     Of an entity (or table) this makes an alias that reads its rows as of a moment. It can
     stand in any statement, beside the present and beside other moments; its objects live in
-    a read-only session of that moment, so that what is loaded from them is of it too. Only
-    the entity itself is of the moment: what it is joined to needs an ``as_of`` of its own,
-    and the table of a many-to-many relationship is read by the statement's own time.
+    a read-only session of that moment, so that what is loaded from them is of it too. Of the
+    moment are the entity's own tables, those that its derived attributes read, and the
+    association table of a many-to-many relationship that is joined along; whatever else it
+    is joined to needs an ``as_of`` of its own.
 
     Parameters:
         target: a session of any class, or a connection for Core statements, whose
-            connection and transaction are shared; or a mapped class or table.
+            connection and transaction are shared; or a mapped class, ``with_polymorphic()``
+            of one, or a table.
         when: the point in time: an aware datetime, a timedelta (that long ago), a commit or
             its uuid, a tag, a branch, ``"HEAD~2"``, or a moment. For an entity or table a
             moment, as ``session.moment(when)`` gives it.
         unversioned: ``"error"`` refuses tables without history, ``"allow"`` reads them as
             they are now.
         text: ``"error"`` refuses SQL text and what else may read the present unseen,
-            ``"allow"`` runs it as it is.
+            ``"allow"`` runs it as it is, if it is a query.
         plan: the form of SQL, see :class:`~sqlalchemy_temporal.reading.policy.Policy`.
         functions: names of SQL functions of your own that read no tables.
         schema: the schema of the library's own tables.
