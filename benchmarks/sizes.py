@@ -31,6 +31,7 @@ class Sizes:
         barrier_questions: How often it is asked for.
         unsealed: Lengths of the unsealed tail to seal.
         storage_changes: Changes whose bytes are counted.
+        archive_versions: Versions to archive, to partition and to purge.
     """
 
     rows: int
@@ -54,6 +55,7 @@ class Sizes:
     barrier_questions: int
     unsealed: tuple[int, ...]
     storage_changes: int
+    archive_versions: int
 
 
 TINY = Sizes(
@@ -78,6 +80,7 @@ TINY = Sizes(
     barrier_questions=3,
     unsealed=(10,),
     storage_changes=10,
+    archive_versions=200,
 )
 """To see that the benchmark works; its figures mean nothing."""
 
@@ -103,6 +106,7 @@ QUICK = Sizes(
     barrier_questions=60,
     unsealed=(1_000, 10_000),
     storage_changes=1_000,
+    archive_versions=200_000,
 )
 """Under three minutes on two cores."""
 
@@ -128,5 +132,6 @@ FULL = Sizes(
     barrier_questions=400,
     unsealed=(1_000, 10_000),
     storage_changes=10_000,
+    archive_versions=5_000_000,
 )
 """For figures to publish."""

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.bench import Section
-from benchmarks.sections import barrier, bulk, concurrent, overhead, plans, reads, single, storage
+from benchmarks.sections import (
+    archive,
+    barrier,
+    bulk,
+    concurrent,
+    overhead,
+    plans,
+    reads,
+    single,
+    storage,
+)
 
 SECTIONS: Mapping[str, tuple[str, Section]] = {
     "single": ("Single-row transactions, one client", single.measure),
@@ -16,5 +26,6 @@ SECTIONS: Mapping[str, tuple[str, Section]] = {
     "overhead": ("Python's part in reads of the past", overhead.measure),
     "barrier": ("Resolving HEAD, and sealing", barrier.measure),
     "storage": ("Bytes", storage.measure),
+    "archive": ("History that grows", archive.measure),
 }
 """A title and a function by name, in the order they are run."""
