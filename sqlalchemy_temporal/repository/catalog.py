@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
+from typing import cast as cast_type
 
 from sqlalchemy import (
     BigInteger,
@@ -51,7 +52,7 @@ from sqlalchemy_temporal.naming import (
     VersioningOptions,
     qualified_name,
 )
-from sqlalchemy_temporal.repository import facts_postgresql
+from sqlalchemy_temporal.repository import facts_postgresql, facts_sqlite
 from sqlalchemy_temporal.repository.dependencies import in_order
 from sqlalchemy_temporal.repository.described import (
     ColumnFacts,
@@ -60,7 +61,14 @@ from sqlalchemy_temporal.repository.described import (
     UniqueInfo,
     VersionedTable,
 )
-from sqlalchemy_temporal.schema import is_versioned, mark_versioned, system_of
+from sqlalchemy_temporal.schema import (
+    has_schemas,
+    is_versioned,
+    mark_versioned,
+    options_of,
+    system_of,
+)
+from sqlalchemy_temporal.stored import history_on, live_rows
 
 Entity = type[Any] | Table | str
 """What names versioned tables: a mapped class, a ``Table``, or ``"name"`` or
@@ -96,13 +104,18 @@ def load_tables(
         rows = [row for row in rows if row.id in chosen]
     if not rows:
         return []
-    facts = facts_postgresql.read(connection, [(r.table_schema, r.table_name) for r in rows])
+    catalog = facts_postgresql if has_schemas(connection.dialect) else facts_sqlite
+    facts = catalog.read(connection, [(r.table_schema, r.table_name) for r in rows])
     known = {
         qualified_name(r.table_schema, r.table_name) for r in every if r.disabled_tx_id is None
     }
     metadata = MetaData()
     tables = [
-        _build(metadata, row, facts[row.table_schema, row.table_name], schema, known)
+        _on_dialect(
+            connection,
+            row,
+            _build(metadata, row, facts[row.table_schema, row.table_name], schema, known),
+        )
         for row in rows
         if (row.table_schema, row.table_name) in facts
     ]
@@ -147,6 +160,8 @@ def _names_of(entity: Entity) -> list[tuple[str | None, str]]:
 
 
 def _default(connection: Connection) -> str:
+    if not has_schemas(connection.dialect):
+        return "public"
     return connection.dialect.default_schema_name or "public"
 
 
@@ -183,6 +198,24 @@ def _build(
         enabled_tx_id=row.enabled_tx_id,
         disabled_tx_id=row.disabled_tx_id,
         gaps=tuple(row.gaps),
+    )
+
+
+def _on_dialect(connection: Connection, row: Row[Any], table: VersionedTable) -> VersionedTable:
+    """``table`` with the names that a database without schemas has for its parts."""
+    if has_schemas(connection.dialect):
+        return table
+    live = table.live.to_metadata(MetaData(), schema=cast_type("Any", None))
+    options = options_of(table.live) or VersioningOptions()
+    suffix = row.options.get("history_table_suffix", options.history_table_suffix)
+    live.info = {INFO_KEY: {**table.live.info[INFO_KEY]}}
+    mark_versioned(live, replace(options, history_table_suffix=suffix))
+    live.info[INFO_KEY]["history"].info[f"{INFO_KEY}.live"] = live
+    return replace(
+        table,
+        live=live,
+        stored=table.stored if row.disabled_tx_id is not None else live_rows(live),
+        history=history_on(connection, live),
     )
 
 
