@@ -35,7 +35,7 @@ from sqlalchemy_temporal.tables.locks import Timeout
 from sqlalchemy_temporal.tables.locks import lock_timeout as waiting
 from sqlalchemy_temporal.tables.lookup import explained, find_table, gaps_between
 from sqlalchemy_temporal.tables.render import Tabular, jsonable
-from sqlalchemy_temporal.tables.stream import BUFFER, checked
+from sqlalchemy_temporal.tables.stream import BUFFER, checked, cursors_closed
 from sqlalchemy_temporal.tables.times import point_in_time
 from sqlalchemy_temporal.tables.work import Bind, Work
 
@@ -323,7 +323,8 @@ def _result(
     limit: int | None,
     dry_run: bool,
 ) -> RevertResult:
-    rows = tuple(islice(plan, None if limit is None else limit + 1))
+    with cursors_closed(connection):
+        rows = tuple(islice(plan, None if limit is None else limit + 1))
     head = resolve(connection, "HEAD", moment.schema)
     return RevertResult(
         tables=tuple(table.name for table in tables),

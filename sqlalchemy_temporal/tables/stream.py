@@ -8,13 +8,14 @@ again gives the same answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Connection
 
+from sqlalchemy_temporal.capture.install import in_autocommit
 from sqlalchemy_temporal.errors import UnknownOptionError
 from sqlalchemy_temporal.tables.access import AccessMode, reading
 from sqlalchemy_temporal.tables.render import Tabular
@@ -69,7 +70,7 @@ def hold(
         limit: how many rows are asked for; None for all.
         buffer: how many are held at most; None for all.
     """
-    with closing_each(read(connection)) as rows:
+    with cursors_closed(connection), closing_each(read(connection)) as rows:
         first = tuple(islice(rows, buffer if limit is None else min(limit, buffer or limit)))
         others = sum(1 for _ in (islice(rows, 1) if limit is None else rows))
     is_all = others == 0 or len(first) == limit
@@ -80,6 +81,23 @@ def hold(
             yield from islice(rows, limit)
 
     return Held(first, is_all, more, again)
+
+
+@contextmanager
+def cursors_closed(connection: Connection) -> Iterator[None]:
+    """Leave no cursor of the block open on the server.
+
+    asyncpg closes them only with their transaction, and until then their tables cannot be
+    altered; the end of a savepoint closes them, too.
+    """
+    if connection.dialect.driver != "asyncpg" or in_autocommit(connection):
+        yield
+        return
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    finally:
+        savepoint.rollback()
 
 
 def closing_each(rows: Iterator[T]) -> closing[Any]:
@@ -135,4 +153,4 @@ class Streamed(Tabular, Generic[T]):
         return tuple(self)[index]
 
 
-__all__ = ["BLOCK", "BUFFER", "IN_BLOCKS", "Held", "Streamed", "checked", "hold"]
+__all__ = ["BLOCK", "BUFFER", "IN_BLOCKS", "Held", "Streamed", "checked", "cursors_closed", "hold"]

@@ -34,7 +34,7 @@ def calls(pg_engine: Engine) -> dict[str, Callable[..., Any]]:
     for name in NAMES:
         tables.enable_temporal_versioning(name)
     for name in NAMES:
-        run(pg_engine, f"INSERT INTO {name} VALUES (12345, 'Alice', 'a@example.com'), (2, 'Bob', NULL)")
+        run(pg_engine, f"INSERT INTO {name} VALUES (12345, 'Alice', 'a@b.c'), (2, 'Bob', NULL)")
     for name in NAMES:
         run(pg_engine, f"UPDATE {name} SET email = 'new@example.com' WHERE id = 12345")
     for name in NAMES:
