@@ -157,7 +157,6 @@ def _initdb(binaries: Binaries, data: Path, superuser: str, password_file: Path)
         "--encoding=UTF8",
         "--no-locale",
         "--no-sync",
-        "--no-instructions",
     ]
 
 
