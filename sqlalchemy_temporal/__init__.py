@@ -67,7 +67,16 @@ from sqlalchemy_temporal.model.trace import AttributeChange, attribute_history, 
 from sqlalchemy_temporal.model.version import Version
 from sqlalchemy_temporal.model.versions import versions_of
 from sqlalchemy_temporal.reading.as_of import as_of
-from sqlalchemy_temporal.repository import CommitDetails, Ref, RefMove, Repository
+from sqlalchemy_temporal.repository import (
+    CommitDetails,
+    Conflict,
+    Graph,
+    MergeResult,
+    Outcome,
+    Ref,
+    RefMove,
+    Repository,
+)
 from sqlalchemy_temporal.session import AsyncTemporalSession, TemporalSession
 from sqlalchemy_temporal.tables.archive import ArchiveResult, archive_history
 from sqlalchemy_temporal.tables.bound import TemporalTables
@@ -114,17 +123,20 @@ __all__ = [
     "CommitError",
     "Comparison",
     "ConfigurationError",
+    "Conflict",
     "ConstraintViolationError",
     "DetachedObjectError",
     "DisabledTable",
     "EnabledTable",
     "EnabledTables",
     "FutureMomentError",
+    "Graph",
     "HistoryConversionError",
     "HistoryGrowth",
     "InstallationError",
     "LockTimeoutError",
     "MergeError",
+    "MergeResult",
     "MigrationError",
     "MissingExtraError",
     "MissingKeyError",
@@ -134,6 +146,7 @@ __all__ = [
     "NaiveDatetimeError",
     "NotInstalledError",
     "OpenConflictsError",
+    "Outcome",
     "PrivilegeError",
     "PurgeResult",
     "PurgedHistoryError",

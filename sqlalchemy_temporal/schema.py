@@ -391,7 +391,6 @@ def _merge(metadata: MetaData) -> Table:
         Column("revision", Text, nullable=False),
         Column("ours_uuid", Uuid, nullable=False),
         Column("theirs_uuid", Uuid, nullable=False),
-        Column("tables", _Json),
         Column("strict", Boolean, nullable=False),
         Column("author", Text),
         Column("message", Text),

@@ -1,9 +1,12 @@
-"""The commit graph: log, differences, restoring, tags and branches."""
+"""The commit graph: log, differences, restoring, merging, tags and branches."""
 
 from sqlalchemy_temporal.repository.details import CommitDetails
 from sqlalchemy_temporal.repository.diff import Diff, RowChange, TableStats
 from sqlalchemy_temporal.repository.digest import Digest
+from sqlalchemy_temporal.repository.drawing.graph import Graph
 from sqlalchemy_temporal.repository.findings import Problem, Progress, Verification, Withdrawn
+from sqlalchemy_temporal.repository.merge.result import MergeResult
+from sqlalchemy_temporal.repository.merge.state import Conflict, OpenMerge
 from sqlalchemy_temporal.repository.outcome import Executed, Outcome
 from sqlalchemy_temporal.repository.plan import Plan, PlannedRow
 from sqlalchemy_temporal.repository.refs import Ref, RefMove
@@ -13,9 +16,13 @@ from sqlalchemy_temporal.repository.violations import Violation
 
 __all__ = [
     "CommitDetails",
+    "Conflict",
     "Diff",
     "Digest",
     "Executed",
+    "Graph",
+    "MergeResult",
+    "OpenMerge",
     "Outcome",
     "Plan",
     "PlannedRow",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Engine, Executable, text
@@ -46,6 +46,9 @@ from sqlalchemy_temporal.repository.writing import in_savepoint, writer_of
 
 Bind = Connection | Session | scoped_session[Any] | Engine | sessionmaker[Any]
 """What a repository works on."""
+
+_ALWAYS: Final = frozenset({"COMMIT", "CHECKOUT", "SWITCH", "MERGE", "FAST_FORWARD"})
+"""Operations that are a commit even when no row differs: they have a place in the graph."""
 
 
 class Operations:
@@ -444,7 +447,7 @@ class Operations:
         unknown: Mapping[str, str] | None = None,
         conflicts: Iterable[Any] = (),
     ) -> Outcome:
-        touched = bool(changes) or operation in ("COMMIT", "CHECKOUT")
+        touched = bool(changes) or operation in _ALWAYS
         tx_id = transaction_id(self.connection) if touched else None
         return Outcome(
             operation, target, changes, dict(unknown or {}), tuple(conflicts), tx_id, self._lookup

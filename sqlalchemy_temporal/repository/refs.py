@@ -148,6 +148,14 @@ def find(connection: Connection, tables: SystemTables, kind: Kind, name: str) ->
     return row
 
 
+def is_branch(connection: Connection, tables: SystemTables, name: str) -> bool:
+    """Whether ``name`` is that of a branch, and not of a tag too."""
+    ref = tables.ref
+    plain = name.removeprefix(PREFIXES[BRANCH])
+    kinds = set(connection.scalars(select(ref.c.kind).where(ref.c.name == plain)))
+    return BRANCH in kinds and (plain != name or TAG not in kinds)
+
+
 def listed(
     connection: Connection, tables: SystemTables, kind: Kind, head: UUID | None
 ) -> list[Ref]:
@@ -395,6 +403,7 @@ __all__ = [
     "detach",
     "enter",
     "find",
+    "is_branch",
     "leave",
     "listed",
     "moves",

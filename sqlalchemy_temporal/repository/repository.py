@@ -14,26 +14,26 @@ from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.clock.commits import commit_from, select_nodes
 from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.errors import (
-    BeforeVersioningError,
     ConfigurationError,
     UnknownRevisionError,
 )
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
-from sqlalchemy_temporal.repository import refs
 from sqlalchemy_temporal.repository.blame import blame_row
+from sqlalchemy_temporal.repository.branching import Branching
 from sqlalchemy_temporal.repository.catalog import Entity, load_tables
 from sqlalchemy_temporal.repository.comparisons import Comparisons
 from sqlalchemy_temporal.repository.deletion import delete_commit, undelete_commit
 from sqlalchemy_temporal.repository.details import CommitDetails, read_details
 from sqlalchemy_temporal.repository.drawing.graph import Graph, draw
 from sqlalchemy_temporal.repository.log import LogFilter, read_log
-from sqlalchemy_temporal.repository.operations import Bind, Operations
+from sqlalchemy_temporal.repository.merging import Merging
+from sqlalchemy_temporal.repository.operations import Bind
 from sqlalchemy_temporal.repository.revisions import Relation, relate
 from sqlalchemy_temporal.repository.verifying import Verifying
 from sqlalchemy_temporal.schema import SystemTables, system_of
 
 
-class Repository(Comparisons, Operations, Verifying):
+class Repository(Comparisons, Branching, Merging, Verifying):
     """The commits of the database behind a connection or session.
 
     ::
@@ -290,80 +290,3 @@ class Repository(Comparisons, Operations, Verifying):
 
     def _relate(self, left: When, right: When) -> Relation:
         return relate(self.connection, self._system, left, right)
-
-    # -------------------------------------------------------------------- tags, branches
-
-    def tag(self, name: str, at: When = "HEAD", *, author: str | None = None) -> refs.Ref:
-        """Give a commit a name that stays with it.
-
-        Raises:
-            CommitError: the name is taken or not allowed.
-            MomentError: ``at`` names no commit.
-        """
-        return self._create(refs.TAG, name, at, author)
-
-    def tags(self) -> list[refs.Ref]:
-        """All tags, oldest commit first."""
-        return refs.listed(self.connection, self._system, refs.TAG, None)
-
-    def delete_tag(self, name: str, *, author: str | None = None) -> None:
-        """Take a tag away; the commit stays.
-
-        Raises:
-            UnknownRevisionError: there is no such tag.
-        """
-        refs.remove(self.connection, self._system, refs.TAG, name, author)
-
-    def branch(self, name: str, at: When = "HEAD", *, author: str | None = None) -> refs.Ref:
-        """Make a branch at a commit, without switching to it.
-
-        Raises:
-            CommitError: the name is taken or not allowed.
-            MomentError: ``at`` names no commit.
-        """
-        return self._create(refs.BRANCH, name, at, author)
-
-    def branches(self) -> list[refs.Ref]:
-        """All branches by name, each with the commit it is at."""
-        try:
-            head = resolve(self.connection, "HEAD", self.schema).uuid
-        except BeforeVersioningError:
-            head = None
-        return refs.listed(self.connection, self._system, refs.BRANCH, head)
-
-    @property
-    def current_branch(self) -> str | None:
-        """The branch that new commits go to; None when HEAD is detached."""
-        return refs.current(self.connection, self._system)
-
-    def rename_branch(self, name: str, new_name: str, *, author: str | None = None) -> None:
-        """Give a branch another name.
-
-        Raises:
-            UnknownRevisionError: there is no such branch.
-            CommitError: the new name is taken or not allowed.
-        """
-        refs.rename(self.connection, self._system, refs.BRANCH, name, new_name, author=author)
-
-    def delete_branch(self, name: str, *, author: str | None = None) -> None:
-        """Take a branch away; its commits stay, and can be reached by their uuids.
-
-        Raises:
-            UnknownRevisionError: there is no such branch.
-            CommitError: it is the current one.
-        """
-        refs.remove(self.connection, self._system, refs.BRANCH, name, author)
-
-    def ref_log(self, name: str | None = None, *, limit: int | None = None) -> list[refs.RefMove]:
-        """What happened to tags, branches and HEAD, and who did it; newest first.
-
-        Parameters:
-            name: only what happened to this tag or branch, or to ``"HEAD"``.
-            limit: at most so many.
-        """
-        return refs.moves(self.connection, self._system, name, limit)
-
-    def _create(self, kind: refs.Kind, name: str, at: When, author: str | None) -> refs.Ref:
-        refs.check_name(name, kind)
-        commit = resolve(self.connection, at, self.schema).uuid
-        return refs.create(self.connection, self._system, kind, name, commit, author=author)

@@ -15,6 +15,7 @@ from sqlalchemy_temporal.repository.dag import Range, load_dag
 from sqlalchemy_temporal.schema import SystemTables
 
 HEAD: Final = "HEAD"
+_MOVES: Final = ("SWITCH", "CHECKOUT", "FAST_FORWARD")
 
 
 def ranges_of(
@@ -106,4 +107,25 @@ def commit_at(connection: Connection, tables: SystemTables, point: int) -> tuple
     return row.seq, row.uuid
 
 
-__all__ = ["Relation", "commit_at", "ranges_of", "relate", "split"]
+def without_moves(connection: Connection, tables: SystemTables, moment: Moment) -> int:
+    """The sequence number of the commit that ``moment`` shows the content of.
+
+    Switches, checkouts and fast-forwards change no content: what they show is their parent's.
+    """
+    nodes, transaction = all_nodes(connection, tables), tables.transaction
+    parent = nodes.alias("parent")
+    seq = moment.seq
+    while True:
+        found = connection.execute(
+            select(parent.c.seq)
+            .select_from(nodes)
+            .join(transaction, transaction.c.id == nodes.c.tx_id)
+            .join(parent, parent.c.uuid == nodes.c.parent_uuid)
+            .where(nodes.c.seq == seq, transaction.c.operation.in_(_MOVES))
+        ).scalar_one_or_none()
+        if found is None:
+            return seq
+        seq = found
+
+
+__all__ = ["Relation", "commit_at", "ranges_of", "relate", "split", "without_moves"]

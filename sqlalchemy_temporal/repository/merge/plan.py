@@ -31,18 +31,19 @@ from sqlalchemy.types import Text
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import resolve
 from sqlalchemy_temporal.errors import UnrecordedMomentError
+from sqlalchemy_temporal.naming import END_COLUMN, TX_COLUMN
 from sqlalchemy_temporal.reading.as_of import as_of
-from sqlalchemy_temporal.repository.catalog import Entity, load_tables
+from sqlalchemy_temporal.repository.catalog import load_tables
 from sqlalchemy_temporal.repository.changes import ChangeQuery
 from sqlalchemy_temporal.repository.compare import same
 from sqlalchemy_temporal.repository.comparing import compare
-from sqlalchemy_temporal.repository.dag import load_dag
 from sqlalchemy_temporal.repository.described import VersionedTable
-from sqlalchemy_temporal.repository.merge.bases import Base, base_of, direct_points
+from sqlalchemy_temporal.repository.merge.bases import Base, direct_points
 from sqlalchemy_temporal.repository.merge.equality import equality
 from sqlalchemy_temporal.repository.merge.outcome import outcome
 from sqlalchemy_temporal.repository.merge.rows import Columns, Flag, RowAt, SideBySide
 from sqlalchemy_temporal.repository.revisions import commit_at
+from sqlalchemy_temporal.repository.sides import side_of
 from sqlalchemy_temporal.schema import SystemTables
 
 
@@ -55,7 +56,6 @@ class Question:
         tables: the library's own tables.
         ours: the moment of HEAD.
         theirs: the moment of what is merged.
-        entities: only these tables; nothing for all.
         strict: whether rows that both sides touched are conflicts.
     """
 
@@ -63,15 +63,8 @@ class Question:
     tables: SystemTables
     ours: Moment
     theirs: Moment
-    entities: Sequence[Entity] = ()
     strict: bool = False
     _moments: dict[int, Moment] = field(default_factory=dict)
-
-    def base(self) -> Base:
-        """The base of the merge, from the commit graph."""
-        top = max(self.ours.seq, self.theirs.seq)
-        dag = load_dag(self.connection, self.tables, top)
-        return base_of(dag, self.ours.seq, self.theirs.seq)
 
     def moment_at(self, point: int) -> Moment:
         """The moment of a point of the graph."""
@@ -167,7 +160,6 @@ def plan(question: Question, base: Base) -> list[TableMerge]:
 
     Raises:
         MomentError: a commit cannot be read.
-        ConfigurationError: an entity is not versioned.
     """
     keys: dict[str, list[Select[Any]]] = {}
     tables: dict[str, VersionedTable] = {}
@@ -179,12 +171,15 @@ def plan(question: Question, base: Base) -> list[TableMerge]:
             question.tables.schema,
             question.moment_at(point),
             question.theirs,
-            question.entities,
         )
         unknown |= set(diff.unknown)
         for query in diff.queries():
-            tables[query.table.name] = query.table
-            keys.setdefault(query.table.name, []).append(query.select(*_labelled(query.key)))
+            table = query.table
+            tables[table.name] = table
+            found = [query.select(*_labelled(query.key))]
+            if len(points) > 1:
+                found = _written(question, table, question.moment_at(point))
+            keys.setdefault(table.name, []).extend(found)
     if unknown or not points:
         for table in _all(question):
             if table.name in unknown or not points:
@@ -193,8 +188,31 @@ def plan(question: Question, base: Base) -> list[TableMerge]:
     return [_merge(question, base, table, keys[table.name]) for table in ordered]
 
 
+def _written(question: Question, table: VersionedTable, base: Moment) -> list[Select[Any]]:
+    """The keys of rows written between a base and theirs, changed in the end or not.
+
+    Where there are several bases: the queries of several differences, which have names for
+    their parts, cannot stand in one statement.
+    """
+    dialect = question.connection.dialect
+    before, after = side_of(base, dialect), side_of(question.theirs, dialect)
+    stored, history = table.stored, table.history
+
+    def between(tx: ColumnElement[Any]) -> Flag:
+        return and_(before.misses(tx), after.sees(tx))
+
+    def key(source: FromClause) -> Select[Any]:
+        return select(*_labelled([source.c[name] for name in table.key]))
+
+    began, ended = history.c[TX_COLUMN], history.c[END_COLUMN]
+    return [
+        key(stored).where(between(stored.c[TX_COLUMN])),
+        key(history).where(before.ended_later(ended), or_(between(began), after.sees(ended))),
+    ]
+
+
 def _all(question: Question) -> list[VersionedTable]:
-    return load_tables(question.connection, question.tables.schema, question.entities)
+    return load_tables(question.connection, question.tables.schema)
 
 
 def _look_at_all(

@@ -32,6 +32,7 @@ from sqlalchemy_temporal.repository.merge.bases import (
     UnknownBase,
 )
 from sqlalchemy_temporal.repository.merge.equality import Equal
+from sqlalchemy_temporal.repository.staging import live
 
 Flag = ColumnElement[bool]
 
@@ -110,7 +111,7 @@ class SideBySide:
 
     def live(self) -> tuple[RowAt, FromClause]:
         """The rows as they are now, and the source they come from."""
-        stored = self._table.stored.alias(self._name("o"))
+        stored = live(self._table, self._name("o"))
         return self._join(stored), stored
 
     def past(self, moment: Moment) -> tuple[RowAt, FromClause | None]:

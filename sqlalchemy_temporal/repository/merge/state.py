@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -86,7 +87,6 @@ class OpenMerge:
         revision: what was asked to be merged.
         ours: the commit that was HEAD when it was last looked at.
         theirs: the commit that is merged.
-        tables: only these tables; nothing for all.
         strict: whether rows that both sides touched are conflicts.
         author: who merges.
         message: the message of the merge commit.
@@ -97,7 +97,6 @@ class OpenMerge:
     revision: str
     ours: UUID
     theirs: UUID
-    tables: tuple[str, ...]
     strict: bool
     author: str | None
     message: str | None
@@ -115,7 +114,6 @@ def find_open(connection: Connection, tables: SystemTables) -> OpenMerge | None:
         row.revision,
         row.ours_uuid,
         row.theirs_uuid,
-        tuple(row.tables or ()),
         row.strict,
         row.author,
         row.message,
@@ -272,6 +270,12 @@ def conflict_from(row: Row[Any] | Any) -> Conflict:
     )
 
 
+def conflict_of(found: Mapping[str, Any]) -> Conflict:
+    """A conflict that was found and is not written down."""
+    nothing = dict.fromkeys(("resolution", "given", "resolved_by", "resolved_at"))
+    return conflict_from(SimpleNamespace(**nothing, **found))
+
+
 __all__ = [
     "ABORTED",
     "COMMITTED",
@@ -282,6 +286,7 @@ __all__ = [
     "Resolution",
     "begin",
     "conflict_from",
+    "conflict_of",
     "end",
     "find_open",
     "found_conflicts",

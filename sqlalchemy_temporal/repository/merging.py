@@ -1,0 +1,402 @@
+"""The part of ``Repository`` that merges.
+
+A merge brings what happened on another line of commits into the live tables, by the best
+common ancestor of both. Where both lines changed the same cell it waits for someone to
+decide: conflicts are rows of the database, so they can be looked at and resolved from any
+session, and nothing is written to the live tables before the merge is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy_temporal.clock.intent import Intent
+from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.clock.resolve import When, resolve
+from sqlalchemy_temporal.errors import (
+    ConstraintViolationError,
+    MergeError,
+    OpenConflictsError,
+)
+from sqlalchemy_temporal.repository import refs
+from sqlalchemy_temporal.repository.apply import plan_changes, plan_moment
+from sqlalchemy_temporal.repository.catalog import Entity, load_tables
+from sqlalchemy_temporal.repository.changes import ChangeQuery
+from sqlalchemy_temporal.repository.dag import load_dag
+from sqlalchemy_temporal.repository.merge import state
+from sqlalchemy_temporal.repository.merge.bases import Base, base_of
+from sqlalchemy_temporal.repository.merge.decide import decided
+from sqlalchemy_temporal.repository.merge.plan import Question, TableMerge, plan
+from sqlalchemy_temporal.repository.merge.resolve import resolve_conflicts
+from sqlalchemy_temporal.repository.merge.result import MergeResult
+from sqlalchemy_temporal.repository.merge.state import Conflict, OpenMerge
+from sqlalchemy_temporal.repository.operations import Operations
+from sqlalchemy_temporal.repository.outcome import transaction_id
+from sqlalchemy_temporal.repository.revisions import commit_at, without_moves
+from sqlalchemy_temporal.repository.writing import in_savepoint, writer_of
+from sqlalchemy_temporal.schema import SystemTables, system_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """The two commits that are merged, and what they have in common.
+
+    Attributes:
+        ours: HEAD.
+        theirs: what is merged.
+        nothing_new: whether ours has all of theirs: it is an ancestor, but for commits that
+            only move, such as a switch.
+        nothing_ours: the same the other way round.
+        result: the result so far: nothing to merge.
+        base: the base.
+    """
+
+    ours: Moment
+    theirs: Moment
+    nothing_new: bool
+    nothing_ours: bool
+    result: MergeResult
+    base: Base
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the merge commit says, and how strictly triggers are looked at."""
+
+    message: str | None
+    author: str | None
+    triggers: str
+
+
+class Merging(Operations):
+    """What ``Repository`` can do about other lines of commits."""
+
+    def merge(
+        self,
+        when: When,
+        *,
+        message: str | None = None,
+        author: str | None = None,
+        strict: bool = False,
+        fast_forward: bool = True,
+        dry_run: bool = False,
+        triggers: str = "check",
+    ) -> MergeResult:
+        """Merge another line of commits into HEAD, cell by cell.
+
+        Cells that only one side changed since the best common ancestor are taken from that
+        side. Where both changed a cell differently the merge stops with conflicts and
+        writes nothing: look at them with :meth:`conflicts`, decide with :meth:`resolve`,
+        then :meth:`merge_commit`, or give up with :meth:`merge_abort`. The same goes for
+        constraints that the merged rows would violate.
+
+        Writers of versioned tables wait until the transaction ends.
+
+        Parameters:
+            when: the commit to merge: a branch, a tag, or what else names one.
+            message: the message of the merge commit.
+            author: who merges.
+            strict: rows that both sides touched are conflicts, whatever they did.
+            fast_forward: when nothing was committed here since what is merged went its own
+                way, become that, without a commit of two parents.
+            dry_run: only tell what would happen.
+            triggers: ``"check"`` refuses when triggers of the application give rows other
+                values; ``"allow"`` lets them.
+
+        Raises:
+            MomentError: ``when`` names no commit.
+            MergeError: another merge is in progress, or the transaction has changes that
+                are not committed.
+            AlteredRowsError: triggers of the application interfered; nothing was written.
+        """
+        with self.begin() as repo:
+            repo._flush()
+            if dry_run:
+                return repo._try(when, strict=strict, fast_forward=fast_forward)
+            system = repo._system_tables()
+            repo._refuse_changes()
+            if state.find_open(repo.connection, system) is not None:
+                raise MergeError(
+                    "a merge is in progress; commit it with merge_commit() or give it up with "
+                    "merge_abort()"
+                )
+            repo._lock()
+            sides = repo._sides(when)
+            if sides.nothing_new:
+                return sides.result
+            said = _Said(message or repo._message(when), author, triggers)
+            if fast_forward and sides.nothing_ours:
+                result = repo._forward(sides, said)
+            else:
+                result = repo._begin_merge(sides, said, when, strict=strict)
+        return self._looked_up(result)
+
+    def merge_commit(self, *, author: str | None = None, triggers: str = "check") -> MergeResult:
+        """Commit the merge that is in progress, with its conflicts as they were resolved.
+
+        When HEAD has moved since, it is merged with HEAD as it is now. Resolutions of
+        conflicts that are still the same stay; when there are new conflicts, the result
+        says so, and nothing is written.
+
+        Parameters:
+            author: who merges, if not who began it.
+            triggers: as in :meth:`merge`.
+
+        Raises:
+            MergeError: no merge is in progress, or the transaction has changes that are
+                not committed.
+            OpenConflictsError: conflicts are not resolved.
+        """
+        with self.begin() as repo:
+            repo._flush()
+            system, connection = repo._system_tables(), repo.connection
+            repo._refuse_changes()
+            merge = state.require_open(connection, system)
+            repo._refuse_open(merge)
+            repo._lock()
+            sides = repo._sides(merge.theirs)
+            said = _Said(merge.message, author or merge.author, triggers)
+            result = repo._go_on(sides, said, merge)
+            if result:
+                state.end(connection, system, merge.id, state.COMMITTED)
+        return self._looked_up(result)
+
+    def merge_abort(self) -> None:
+        """Give up the merge in progress; the live tables are as they were anyway.
+
+        Raises:
+            MergeError: no merge is in progress.
+        """
+        with self.begin() as repo:
+            system = repo._system_tables()
+            merge = state.require_open(repo.connection, system)
+            state.end(repo.connection, system, merge.id, state.ABORTED)
+
+    @property
+    def merging(self) -> OpenMerge | None:
+        """The merge in progress, whoever began it; None when there is none."""
+        with self.begin() as repo:
+            return state.find_open(repo.connection, repo._system_tables())
+
+    def conflicts(self, *, only_open: bool = False) -> list[Conflict]:
+        """The conflicts of the merge in progress, by table and key.
+
+        Parameters:
+            only_open: only those that are not resolved.
+
+        Raises:
+            MergeError: no merge is in progress.
+        """
+        with self.begin() as repo:
+            system = repo._system_tables()
+            merge = state.require_open(repo.connection, system)
+            found = state.list_conflicts(repo.connection, system, merge.id)
+        return [each for _, each in found if each.is_open or not only_open]
+
+    def resolve(
+        self,
+        *tables: Entity,
+        key: Any = None,
+        take: str | None = None,
+        values: Mapping[str, Any] | None = None,
+        author: str | None = None,
+    ) -> int:
+        """Resolve conflicts of the merge in progress.
+
+        ::
+
+            repo.resolve(take="ours")                                 # all of them
+            repo.resolve(Price, take="theirs")                        # those of one table
+            repo.resolve(Price, key=7, values={"amount": 12})         # one row
+
+        Cells that are not disputed are merged whatever is decided; where rows stand
+        against each other as a whole (deleted against changed, ``strict``) the decision is
+        about the whole row. A decision can be changed until the merge is committed. By
+        values, a row without a conflict can be changed, too, e.g. to satisfy a constraint.
+
+        Parameters:
+            tables: only of these tables; nothing for all.
+            key: only the row with this key, of one table.
+            take: ``"ours"``, ``"theirs"`` or ``"base"``.
+            values: values by column: all disputed columns of the row, and others if wanted.
+            author: who decides; the current actor by default.
+
+        Returns:
+            How many conflicts were resolved.
+
+        Raises:
+            MergeError: no merge is in progress, there is no such conflict, or the
+                resolution does not fit it.
+            ConfigurationError: a table is not versioned, or ``key`` is not one of its.
+        """
+        with self.begin() as repo:
+            system = repo._system_tables()
+            merge = state.require_open(repo.connection, system)
+            return resolve_conflicts(
+                repo.connection,
+                system,
+                merge,
+                tables,
+                key=key,
+                take=take,
+                values=values,
+                author=author,
+            )
+
+    # ------------------------------------------------------------------------------ inside
+
+    def _system_tables(self) -> SystemTables:
+        return system_of(self.connection, self.schema)
+
+    def _lock(self) -> None:
+        """Let nobody write, so that the live tables stay what HEAD is."""
+        writer_of(self.connection).lock(load_tables(self.connection, self.schema))
+
+    def _refuse_changes(self) -> None:
+        if transaction_id(self.connection) is not None:
+            raise MergeError(
+                "this transaction has changed versioned tables; commit or roll back before "
+                "merging, as a merge is a commit of its own"
+            )
+
+    def _refuse_open(self, merge: OpenMerge) -> None:
+        found = state.list_conflicts(self.connection, self._system_tables(), merge.id)
+        waiting = [each for _, each in found if each.is_open]
+        if waiting:
+            some = ", ".join(f"{each.table} {dict(each.key)}" for each in waiting[:5])
+            raise OpenConflictsError(
+                f"{len(waiting)} conflict(s) are not resolved: {some}; see conflicts(), and "
+                "decide with resolve()",
+                count=len(waiting),
+            )
+
+    def _message(self, when: When) -> str:
+        name = when if isinstance(when, str) else str(getattr(when, "uuid", when))
+        current = refs.current(self.connection, self._system_tables())
+        return f"Merge {name}" + (f" into {current}" if current else "")
+
+    def _sides(self, when: When) -> _Sides:
+        connection, system = self.connection, self._system_tables()
+        ours = resolve(connection, "HEAD", self.schema)
+        theirs = resolve(connection, when, self.schema)
+        dag = load_dag(connection, system, ours.seq)
+        points = dag.merge_bases(ours.seq, theirs.seq)
+        found = [commit_at(connection, system, point) for point in points]
+        result = MergeResult("up-to-date", ours.uuid, theirs.uuid, tuple(uuid for _, uuid in found))
+        return _Sides(
+            ours,
+            theirs,
+            dag.is_ancestor(without_moves(connection, system, theirs), ours.seq),
+            dag.is_ancestor(without_moves(connection, system, ours), theirs.seq),
+            result,
+            base_of(dag, ours.seq, theirs.seq),
+        )
+
+    def _planned(self, sides: _Sides, *, strict: bool) -> list[TableMerge]:
+        question = Question(
+            self.connection, self._system_tables(), sides.ours, sides.theirs, strict
+        )
+        return plan(question, sides.base)
+
+    def _forward(self, sides: _Sides, said: _Said) -> MergeResult:
+        """Become what is merged: a commit that goes on from it."""
+        with in_savepoint(self.connection):
+            planned = plan_moment(self.connection, sides.theirs, lock=True)
+            self._describe(said.message, said.author)
+            intent = Intent("FAST_FORWARD", parent=sides.theirs.uuid)
+            changes = self._execute(planned, intent, said.triggers, always=True)
+        outcome = self._outcome("FAST_FORWARD", sides.theirs.uuid, changes, planned.unknown)
+        return replace(sides.result, status="fast-forward", changes=changes, outcome=outcome)
+
+    def _begin_merge(self, sides: _Sides, said: _Said, when: When, *, strict: bool) -> MergeResult:
+        """Merge; where that does not go through, write the merge down to be resolved."""
+        merges = self._planned(sides, strict=strict)
+        rows = state.found_conflicts(self.connection, merges)
+        result = replace(sides.result, conflicts=tuple(map(state.conflict_of, rows)))
+        if rows:
+            result = replace(result, status="conflicts")
+        else:
+            result = self._write(result, [each.changes() for each in merges], said)
+        if not result:
+            values = {
+                "revision": when if isinstance(when, str) else str(sides.theirs.uuid),
+                "ours_uuid": sides.ours.uuid,
+                "theirs_uuid": sides.theirs.uuid,
+                "strict": strict,
+                "author": said.author,
+                "message": said.message,
+            }
+            system = self._system_tables()
+            number = state.begin(self.connection, system, values)
+            state.store(self.connection, system, number, rows)
+        return result
+
+    def _go_on(self, sides: _Sides, said: _Said, merge: OpenMerge) -> MergeResult:
+        """Merge with HEAD as it is now, by what was decided about conflicts."""
+        connection, system = self.connection, self._system_tables()
+        merges = self._planned(sides, strict=merge.strict)
+        state.store(connection, system, merge.id, state.found_conflicts(connection, merges))
+        state.move(connection, system, merge.id, sides.ours.uuid)
+        known = state.list_conflicts(connection, system, merge.id)
+        conflicts = tuple(each for _, each in known)
+        result = replace(sides.result, conflicts=conflicts)
+        if any(each.is_open for each in conflicts):
+            return replace(result, status="conflicts")
+        queries = [decided(each, system, merge.id, known) for each in merges]
+        return self._write(result, queries, said)
+
+    def _write(
+        self, result: MergeResult, queries: Sequence[ChangeQuery], said: _Said
+    ) -> MergeResult:
+        """Write the merged rows, unless constraints forbid it."""
+        planned = plan_changes(self.connection, queries, self.schema, lock=True)
+        if planned.violations:
+            planned.discard()
+            return replace(result, status="violations", violations=planned.violations)
+        intent = Intent("MERGE", parent=result.ours, merge_parent=result.theirs)
+        try:
+            with in_savepoint(self.connection):
+                self._describe(said.message, said.author)
+                changes = self._execute(planned, intent, said.triggers, always=True)
+        except ConstraintViolationError as error:
+            return replace(result, status="violations", violations=tuple(error.violations))
+        outcome = self._outcome("MERGE", result.theirs, changes)
+        return replace(result, status="merged", changes=changes, outcome=outcome)
+
+    def _try(self, when: When, *, strict: bool, fast_forward: bool) -> MergeResult:
+        """What a merge would come to."""
+        sides = self._sides(when)
+        result = replace(sides.result, dry_run=True)
+        if sides.nothing_new:
+            return result
+        if fast_forward and sides.nothing_ours:
+            planned = plan_moment(self.connection, sides.theirs)
+            summary = planned.summary()
+            planned.discard()
+            return replace(result, status="fast-forward", changes=summary)
+        merges = self._planned(sides, strict=strict)
+        found = state.found_conflicts(self.connection, merges)
+        conflicts = tuple(map(state.conflict_of, found))
+        planned = plan_changes(self.connection, [each.changes() for each in merges], self.schema)
+        result = replace(
+            result,
+            status="merged",
+            changes=planned.summary(),
+            conflicts=conflicts,
+            violations=planned.violations,
+        )
+        planned.discard()
+        if conflicts:
+            return replace(result, status="conflicts")
+        return replace(result, status="violations") if result.violations else result
+
+    def _looked_up(self, result: MergeResult) -> MergeResult:
+        """The result, whose commit is to be looked up where this repository works."""
+        if result.outcome is None:
+            return result
+        return replace(result, outcome=self._own(result.outcome))
+
+
+__all__ = ["Merging"]
