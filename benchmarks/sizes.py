@@ -32,6 +32,8 @@ class Sizes:
         unsealed: Lengths of the unsealed tail to seal.
         storage_changes: Changes whose bytes are counted.
         archive_versions: Versions to archive, to partition and to purge.
+        verify_rows: Changed rows whose hashes are computed anew.
+        verify_commits: Single-row commits that are hashed together.
     """
 
     rows: int
@@ -56,6 +58,8 @@ class Sizes:
     unsealed: tuple[int, ...]
     storage_changes: int
     archive_versions: int
+    verify_rows: int
+    verify_commits: int
 
 
 TINY = Sizes(
@@ -81,6 +85,8 @@ TINY = Sizes(
     unsealed=(10,),
     storage_changes=10,
     archive_versions=200,
+    verify_rows=100,
+    verify_commits=5,
 )
 """To see that the benchmark works; its figures mean nothing."""
 
@@ -107,6 +113,8 @@ QUICK = Sizes(
     unsealed=(1_000, 10_000),
     storage_changes=1_000,
     archive_versions=200_000,
+    verify_rows=100_000,
+    verify_commits=1_000,
 )
 """Under three minutes on two cores."""
 
@@ -133,5 +141,7 @@ FULL = Sizes(
     unsealed=(1_000, 10_000),
     storage_changes=10_000,
     archive_versions=5_000_000,
+    verify_rows=1_000_000,
+    verify_commits=10_000,
 )
 """For figures to publish."""

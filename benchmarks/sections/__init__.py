@@ -15,6 +15,7 @@ from benchmarks.sections import (
     reads,
     single,
     storage,
+    verify,
 )
 
 SECTIONS: Mapping[str, tuple[str, Section]] = {
@@ -27,5 +28,6 @@ SECTIONS: Mapping[str, tuple[str, Section]] = {
     "barrier": ("Resolving HEAD, and sealing", barrier.measure),
     "storage": ("Bytes", storage.measure),
     "archive": ("History that grows", archive.measure),
+    "verify": ("Hashes, and verifying them", verify.measure),
 }
 """A title and a function by name, in the order they are run."""
