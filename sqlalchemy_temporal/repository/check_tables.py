@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, select, text
 
 from sqlalchemy_temporal.ddl.postgresql import checks
 from sqlalchemy_temporal.ddl.postgresql.hashing import HashedTable, LeafSql
@@ -66,22 +67,33 @@ class TableCheck:
         """
         statement = checks.compare_roots(self._s, self._sql, self.table, within)
         suspect: list[Row[Any]] = []
-        result = self.connection.exec_driver_sql(
-            statement, execution_options={"stream_results": True, "yield_per": _STREAM}
-        )
-        for part in result.partitions():
-            progress(sum(row.leaves for row in part))
-            suspect += [
-                row for row in part if not (row.leaves_same and row.root_same and row.marks_same)
-            ][: self.findings.limit - len(suspect)]
+        with _scanning(self.connection):
+            for part in self._partitions(statement):
+                progress(sum(row.leaves for row in part))
+                off = (
+                    row
+                    for row in part
+                    if not (row.leaves_same and row.root_same and row.marks_same)
+                )
+                suspect += islice(off, self.findings.limit - len(suspect))
         suspect.sort(key=lambda row: row.seq)
-        edited = self._locate(suspect[:_LOCATED])
+        with _scanning(self.connection):
+            edited = self._locate(suspect[:_LOCATED])
         for row in suspect[_LOCATED:]:
             self._report("altered", "the rows it changed are not as recorded", row.seq)
         return edited
 
+    def _partitions(self, statement: str) -> Iterator[Sequence[Row[Any]]]:
+        """Rows as they come, a few thousand in memory at a time."""
+        options = {"stream_results": True, "yield_per": _STREAM}
+        return self.connection.exec_driver_sql(statement, execution_options=options).partitions()
+
     def versions(self) -> None:
         """Check that each version belongs to commits, and that no two overlap."""
+        with _scanning(self.connection):
+            self._versions()
+
+    def _versions(self) -> None:
         quote, limit = Quoter(self.connection.dialect), self.findings.limit
         places = {"live": self.table.qualified, "history": self.history}
         for statement in checks.unaccounted(self._s, self._sql, self.table, quote, limit):
@@ -107,9 +119,7 @@ class TableCheck:
         if not rows:
             return frozenset()
         statement = checks.locate_leaves(self._s, self._sql, sorted(rows))
-        result = self.connection.exec_driver_sql(
-            statement, execution_options={"stream_results": True, "yield_per": _STREAM}
-        )
+        result = chain.from_iterable(self._partitions(statement))
         edited = []
         stored = self._stored(sorted(rows))
         originals = self._originals(sorted(rows))
@@ -258,6 +268,16 @@ class TableCheck:
             else:
                 redacted[bytes(row.current_hash)] = bytes(row.original_hash)
         return found
+
+
+@contextmanager
+def _scanning(connection: Connection) -> Iterator[None]:
+    """Plan for reading all rows once: statistics that lag behind suggest nested loops."""
+    setting = text("SELECT set_config('enable_nestloop', :value, true)")
+    before = connection.scalar(text("SELECT current_setting('enable_nestloop')"))
+    connection.execute(setting, {"value": "off"})
+    yield
+    connection.execute(setting, {"value": before})
 
 
 def _hashes(joined: bytes) -> Iterator[bytes]:

@@ -183,6 +183,7 @@ def _hash_batch(connection: Connection, schema: str) -> int:
     if batch is None:
         return 0
     first, last = batch.rows[0].seq, batch.rows[-1].seq
+    commits = [(row.tx_id, row.seq) for row in batch.rows]
     tables = hashed_tables(connection, schema)
     known = {table.qualified for table in tables}
     s = connection.dialect.identifier_preparer.quote(schema)
@@ -192,7 +193,7 @@ def _hash_batch(connection: Connection, schema: str) -> int:
             scope = Scope(batch.lo)  # renamed since
         if scope is not None:
             leaves = leaf_sql(connection, schema, table).original_leaves(scope)
-            connection.exec_driver_sql(insert_roots(s, table.id, roots(leaves), first, last))
+            connection.exec_driver_sql(insert_roots(s, table.id, roots(leaves), commits))
     _write_hashes(connection, schema, list(links(connection, schema, first - 1, last)))
     return len(batch.rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 _UTF8 = "convert_to({}, 'UTF8')".format
@@ -60,11 +61,17 @@ def select_links(s: str) -> str:
     )
 
 
-def insert_roots(s: str, table_id: int, roots: str, first: int, last: int) -> str:
-    """Write the roots of one table for the commits numbered ``first`` to ``last``."""
+def insert_roots(s: str, table_id: int, roots: str, commits: Iterable[tuple[int, int]]) -> str:
+    """Write the roots of one table for some commits, given as transaction id and number.
+
+    As constants, so that the planner knows how many there are: a join with a guessed number
+    would compare each row with each commit.
+    """
+    pairs = list(commits)
+    ids, seqs = (",".join(str(pair[at]) for pair in pairs) for at in (0, 1))
     return (
-        f"WITH x AS MATERIALIZED (SELECT c.tx_id, c.seq FROM {s}.commit AS c "
-        f"WHERE c.seq BETWEEN {first} AND {last}) "
+        "WITH x AS MATERIALIZED (SELECT u.tx_id, u.seq "
+        f"FROM unnest('{{{ids}}}'::bigint[], '{{{seqs}}}'::bigint[]) AS u (tx_id, seq)) "
         f"INSERT INTO {s}.commit_root (seq, table_id, leaves, root, marks) "
         f"SELECT q.seq, {table_id}, q.leaves, q.root, q.marks FROM ({roots}) AS q "
         "ON CONFLICT DO NOTHING"  # sealed again: what was hashed stays

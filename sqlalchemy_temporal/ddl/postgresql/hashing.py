@@ -260,13 +260,13 @@ class LeafSql:
             return f"{self.live} AS l JOIN x ON x.tx_id = l.{TX_COLUMN}"
         keys = self._quote.names(self._table.key, "h.")
         same = " AND ".join(
-            f"l.{self._quote.name(name)} = k.{self._quote.name(name)}" for name in self._table.key
+            f"l.{self._quote.name(name)} = x.{self._quote.name(name)}" for name in self._table.key
         )
         within = "" if scope.lo is None else f" WHERE h.{END_COLUMN} >= {scope.lo}"
         return (
-            f"(SELECT DISTINCT {keys} FROM {self.history} AS h "
-            f"JOIN x ON x.tx_id = h.{END_COLUMN}{within}) AS k "
-            f"JOIN {self.live} AS l ON {same} JOIN x ON x.tx_id = l.{TX_COLUMN}"
+            f"(SELECT DISTINCT {keys}, x.seq, x.tx_id FROM {self.history} AS h "
+            f"JOIN x ON x.tx_id = h.{END_COLUMN}{within}) AS x "
+            f"JOIN {self.live} AS l ON {same} AND l.{TX_COLUMN} = x.tx_id"
         )
 
     def _key_text(self, alias: str, origin: str) -> str:
