@@ -146,8 +146,10 @@ NOT_COVERED = {
     "ref": {"kind", "name", "author", "created_at"},
     "ref_log": None,
     "commit": {"deleted_at", "deleted_by", "deletion_reason"},
-    # Nothing but the state of transactions under way.
+    # Nothing but the state of transactions and merges under way: what comes of them is.
     "pending": None,
+    "merge": None,
+    "conflict": None,
     "versioned_tables": {"partitioned_until"},
 }
 
