@@ -16,11 +16,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import When
-from sqlalchemy_temporal.errors import ArchiveError, UnknownOptionError
+from sqlalchemy_temporal.errors import ArchiveError, UnknownOptionError, UnsupportedDatabaseError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.tables import parquet
 from sqlalchemy_temporal.tables.access import AccessMode, mode_of, require_unrestricted
@@ -141,6 +141,7 @@ def archive_history(
         MomentError: ``older_than`` names no point in time.
         NotInstalledError: a table is not versioned.
         UnknownOptionError: ``keep_last`` or ``row_group_size`` is not positive.
+        UnsupportedDatabaseError: ``complete`` on SQLite.
     """
     for name, number in (("keep_last", keep_last), ("row_group_size", row_group_size)):
         if number is not None and number < 1:
@@ -149,6 +150,8 @@ def archive_history(
     names = [table_name] if isinstance(table_name, str) else table_name
     if purge:
         require_unrestricted(bind, access, "archive_history(purge=True)")
+    if complete and _dialect(bind) == "sqlite":
+        raise UnsupportedDatabaseError("complete=True is for PostgreSQL only")
     with working(bind, restricted=mode_of(bind, access) == "restricted") as work:
         with work.step() as connection:
             tables = recorded_tables(connection, schema, names, table_schema=schema_name)
@@ -176,6 +179,11 @@ def archive_history(
             schema=schema,
         )
     return ArchiveResult(made, moment.effective_at, removed)
+
+
+def _dialect(bind: Bind) -> str:
+    found = bind if isinstance(bind, Engine | Connection) else bind.get_bind()
+    return found.dialect.name
 
 
 @dataclass(frozen=True, slots=True)

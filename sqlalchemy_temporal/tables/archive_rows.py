@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -40,7 +40,13 @@ from sqlalchemy_temporal.naming import (
 from sqlalchemy_temporal.reading.dialects import rules_for
 from sqlalchemy_temporal.reading.option import Bounds
 from sqlalchemy_temporal.reading.rows import visible
-from sqlalchemy_temporal.tables.archive_types import Stored, read, stored_postgresql
+from sqlalchemy_temporal.tables.archive_types import (
+    Stored,
+    affinity,
+    read,
+    stored_postgresql,
+    stored_sqlite,
+)
 from sqlalchemy_temporal.tables.recorded import RecordedTable
 from sqlalchemy_temporal.tables.retention import is_over, versions_over
 
@@ -50,6 +56,12 @@ _COLUMNS = text(
     FROM pg_attribute a
     WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum
+    """
+)
+_AFFINITIES = text(
+    """
+    SELECT h.name, l.type FROM pragma_table_xinfo(:history) AS h
+    LEFT JOIN pragma_table_xinfo(:live) AS l ON l.name = h.name ORDER BY h.cid
     """
 )
 _TIME: Final = "timestamp with time zone"
@@ -81,21 +93,42 @@ def archived_columns(
         ArchiveError: ``as_text`` names a column that history does not have, or the table
             has a column of a name that the archive uses.
     """
-    quote = connection.dialect.identifier_preparer.quote
-    name = f"{quote(one.history_schema)}.{quote(one.history_name)}".replace("%%", "%")
-    rows = connection.execute(_COLUMNS, {"name": name}).all()
-    found = [row for row in rows if row.name not in SYSTEM_COLUMNS]
-    names = {row.name for row in found}
+    on_sqlite = connection.dialect.name == "sqlite"
+    types = _sqlite_types(connection, one) if on_sqlite else _types(connection, one)
+    found = {name: kind for name, kind in types.items() if name not in SYSTEM_COLUMNS}
+    names = set(found)
     unknown = sorted(set(as_text) - names)
     if unknown:
         raise ArchiveError(f"{one.qualified} has no column {', '.join(unknown)} to keep as text")
     clash = sorted(names & _SAID)
     if clash:
         raise ArchiveError(f"{one.qualified}: the archive uses the name(s) {', '.join(clash)}")
+    stored = stored_sqlite if on_sqlite else stored_postgresql
     return (
-        *(stored_postgresql(row.name, row.type, as_text=row.name in as_text) for row in found),
-        *(stored_postgresql(name, sql_type, as_text=False) for name, sql_type in _ABOUT),
+        *(stored(name, kind, as_text=name in as_text) for name, kind in found.items()),
+        *(_said_sqlite(*each) if on_sqlite else _said(*each) for each in _ABOUT),
     )
+
+
+def _said(name: str, sql_type: str) -> Stored:
+    return stored_postgresql(name, sql_type, as_text=False)
+
+
+def _said_sqlite(name: str, sql_type: str) -> Stored:
+    return replace(_said(name, sql_type), reading="typed")
+
+
+def _types(connection: Connection, one: RecordedTable) -> dict[str, str]:
+    """The columns of history and their types, on PostgreSQL."""
+    quote = connection.dialect.identifier_preparer.quote
+    name = f"{quote(one.history_schema)}.{quote(one.history_name)}".replace("%%", "%")
+    return {row.name: row.type for row in connection.execute(_COLUMNS, {"name": name})}
+
+
+def _sqlite_types(connection: Connection, one: RecordedTable) -> dict[str, str]:
+    """The columns of history and the affinities of their live columns, on SQLite."""
+    rows = connection.execute(_AFFINITIES, {"live": one.name, "history": one.history_name})
+    return {row.name: affinity(row.type or "") for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +215,8 @@ class Archived:
         self, schema: str, name: str, names: Sequence[str], more: Sequence[str]
     ) -> TableClause:
         columns: list[Any] = [column(quoted_name(each, None)) for each in (*names, *more)]
-        return table(quoted_name(name, None), *columns, schema=schema or None)
+        within = schema if self.one.in_schemas else None
+        return table(quoted_name(name, None), *columns, schema=within)
 
     def _only(self, statement: Select[Any], source: Any) -> Select[Any]:
         return statement.with_hint(source, "ONLY", "postgresql") if self.one.only else statement

@@ -19,8 +19,9 @@ from sqlalchemy.types import NullType
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Reading = Literal["plain", "text", "days", "microseconds"]
-"""How a value is read: as it is, as its text, or as a number counted from 1970 on."""
+Reading = Literal["plain", "text", "days", "microseconds", "typed"]
+"""How a value is read: as the driver gives it, as its text, as a number counted from 1970 on,
+or as the library's own type of the column gives it."""
 
 _MAX_DIGITS: Final = 76
 """Of the widest decimal of Arrow and Parquet."""
@@ -44,6 +45,12 @@ _COUNTED: Final[dict[str, tuple[Reading, str]]] = {
     "time without time zone": ("microseconds", "time64"),
 }
 _ELEMENTS: Final = frozenset(_PLAIN) - {"bytea"}
+_AFFINITIES: Final = (
+    (("INT",), "INTEGER"),
+    (("CHAR", "CLOB", "TEXT"), "TEXT"),
+    (("BLOB",), "BLOB"),
+    (("REAL", "FLOA", "DOUB"), "REAL"),
+)
 _SQLITE: Final = {"INTEGER": "int64", "REAL": "double", "BLOB": "binary"}
 
 
@@ -96,12 +103,21 @@ def _decimal(sql_type: str) -> str | None:
     return f"decimal:{digits}:{scale}" if 0 <= scale <= digits <= _MAX_DIGITS else None
 
 
-def stored_sqlite(name: str, affinity: str, *, as_text: bool) -> Stored:
+def affinity(declared: str) -> str:
+    """The affinity of a declared type (SQLite docs, Datatypes, 3.1)."""
+    kind = declared.upper()
+    for parts, found in _AFFINITIES:
+        if any(part in kind for part in parts):
+            return found
+    return "NUMERIC" if kind else "BLOB"
+
+
+def stored_sqlite(name: str, sql_type: str, *, as_text: bool) -> Stored:
     """How a column of SQLite is archived: by the affinity of its declared type."""
-    arrow = None if as_text else _SQLITE.get(affinity)
+    arrow = None if as_text else _SQLITE.get(sql_type)
     if arrow is None:
-        return Stored(name, affinity, "text", "string")
-    return Stored(name, affinity, "plain", arrow)
+        return Stored(name, sql_type, "text", "string")
+    return Stored(name, sql_type, "plain", arrow)
 
 
 def read(stored: Stored, source: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -117,6 +133,8 @@ def read(stored: Stored, source: ColumnElement[Any]) -> ColumnElement[Any]:
             found = cast(cast(whole, Numeric(38, 0)), BigInteger)
         case "plain":
             found = source
+        case "typed":
+            return source.label(quoted_name(stored.name, None))
     return type_coerce(found, NullType()).label(quoted_name(stored.name, None))
 
 
@@ -148,4 +166,12 @@ def _without_length(sql_type: str) -> str:
     return "text" if bare == "character varying" else bare
 
 
-__all__ = ["Reading", "Stored", "arrow_type", "read", "stored_postgresql", "stored_sqlite"]
+__all__ = [
+    "Reading",
+    "Stored",
+    "affinity",
+    "arrow_type",
+    "read",
+    "stored_postgresql",
+    "stored_sqlite",
+]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Connection, Date, cast, func, select
@@ -133,21 +134,24 @@ def _days(
 ) -> tuple[tuple[date, int], ...]:
     """By day, how many versions the commits of the window ended."""
     transaction = one.system.transaction
+    since = datetime.now(UTC) - window
     of_table = transaction.c.counts[one.qualified]
+    numbers = [of_table[name].as_string() for name in ("update", "delete")]
     ended = sum(
-        (
-            func.coalesce(cast(of_table[name].as_string(), BigInteger), 0)
-            for name in ("update", "delete")
-        ),
-        start=cast(0, BigInteger),
+        (func.coalesce(cast(each, BigInteger), 0) for each in numbers), start=cast(0, BigInteger)
     )
+    within = [transaction.c.committed_at > since, func.coalesce(*numbers).is_not(None)]
+    if connection.dialect.name == "sqlite":
+        found: Counter[date] = Counter()
+        for at, number in connection.execute(
+            select(transaction.c.committed_at, ended).where(*within)
+        ):
+            found[at.astimezone(UTC).date()] += number
+        return tuple(sorted((day, number) for day, number in found.items() if number))
     day = cast(func.timezone("UTC", transaction.c.committed_at), Date)
     rows = connection.execute(
         select(day, func.sum(ended))
-        .where(
-            transaction.c.committed_at > func.now() - window,
-            of_table.is_not(None),
-        )
+        .where(*within)
         .group_by(day)
         .having(func.sum(ended) > 0)
         .order_by(day)

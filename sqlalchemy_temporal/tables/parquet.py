@@ -126,6 +126,8 @@ def _batch(
 def _array(stored: Stored, wanted: pa.DataType, values: Sequence[Any]) -> pa.Array:
     import pyarrow as pa
 
+    if stored.reading == "typed" and stored.arrow == "string":
+        values = [None if value is None else str(value) for value in values]
     if stored.reading not in ("days", "microseconds"):
         return pa.array(values, wanted)
     width = pa.int32() if stored.reading == "days" else pa.int64()

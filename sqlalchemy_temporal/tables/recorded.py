@@ -52,6 +52,7 @@ class RecordedTable:
         system: the library's own tables.
         only: whether its history is a member of an inheritance tree, and must be named
             with ONLY so that each member is dealt with once.
+        in_schemas: whether the database has schemas to look for tables in.
     """
 
     id: int
@@ -66,6 +67,7 @@ class RecordedTable:
     purged_seq: int | None
     system: SystemTables
     only: bool = False
+    in_schemas: bool = True
 
     @property
     def qualified(self) -> str:
@@ -84,7 +86,7 @@ class RecordedTable:
             column(END_COLUMN, BigInteger),
             column(FROM_COLUMN, DateTime(timezone=True)),
             column(TO_COLUMN, DateTime(timezone=True)),
-            schema=self.history_schema or None,
+            schema=self.history_schema if self.in_schemas else None,
         )
 
     @property
@@ -93,7 +95,7 @@ class RecordedTable:
         return table(
             quoted_name(self.name, None),
             *(column(name) for name in self.key),
-            schema=self.schema or None,
+            schema=self.schema if self.in_schemas else None,
         )
 
 
@@ -144,6 +146,7 @@ def _recorded(row: Any, system: SystemTables) -> RecordedTable:
         disabled=row.disabled_tx_id is not None,
         purged_seq=row.purged_seq,
         system=system,
+        in_schemas=system.metadata.schema is not None,
     )
 
 

@@ -113,6 +113,9 @@ def record(
     if connection.dialect.name == "sqlite":
         record_commit(connection, schema, operation, counts)
         return
+    if connection.dialect.name == "sqlite":
+        record_commit(connection, schema, operation, counts)
+        return
     quoted = connection.dialect.identifier_preparer.quote(schema)
     connection.execute(
         text("SELECT set_config('temporal.operation', :operation, true)"),
