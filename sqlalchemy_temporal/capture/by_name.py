@@ -22,13 +22,14 @@ from sqlalchemy_temporal.capture.install import (
     uninstall,
 )
 from sqlalchemy_temporal.capture.sync import bring_into_step
+from sqlalchemy_temporal.clock.hooks import torn_down
 from sqlalchemy_temporal.ddl import elements
 from sqlalchemy_temporal.ddl.columns import identities
 from sqlalchemy_temporal.ddl.reflect import reflect_table
 from sqlalchemy_temporal.ddl.spec import ColumnSpec, TableKind, TableSpec
 from sqlalchemy_temporal.errors import ConfigurationError, SchemaDriftError
 from sqlalchemy_temporal.naming import CaptureKind, VersioningOptions, qualified_name
-from sqlalchemy_temporal.schema import system_of
+from sqlalchemy_temporal.schema import has_schemas, system_of
 
 Enabling = Literal["enabled", "enabled again", "was enabled", "brought into step"]
 """What enabling did: for the first time; after it had been disabled; nothing; made history
@@ -132,7 +133,7 @@ def uninstall_registered(connection: Connection, row: Row[Any], schema: str) -> 
     """
     options = options_registered(row, schema)
     with in_one_transaction(connection):
-        if inspect(connection).has_table(row.table_name, schema=row.table_schema):
+        if inspect(connection).has_table(row.table_name, schema=_where(connection, row)):
             options = _existing_only(connection, row, options)
             uninstall(connection, row.table_schema, row.table_name, options)
         else:
@@ -142,6 +143,7 @@ def uninstall_registered(connection: Connection, row: Row[Any], schema: str) -> 
         last = connection.execute(select(listed.c.id).limit(1)).first() is None
         if last:
             execute(connection, [elements.DropSystem(schema)])
+            torn_down(connection, schema)
     forget_verified(connection)
     return last
 
@@ -150,9 +152,15 @@ def _existing_only(
     connection: Connection, row: Row[Any], options: VersioningOptions
 ) -> VersioningOptions:
     """Options without excluded columns that have been dropped since."""
-    columns = inspect(connection).get_columns(row.table_name, schema=row.table_schema)
+    columns = inspect(connection).get_columns(row.table_name, schema=_where(connection, row))
     names = {column["name"] for column in columns}
     return replace(options, exclude=tuple(name for name in options.exclude if name in names))
+
+
+def _where(connection: Connection, row: Row[Any]) -> str | None:
+    """The schema to look into; None where there are none."""
+    schema: str = row.table_schema
+    return schema if has_schemas(connection.dialect) else None
 
 
 def _uninstall_dropped(connection: Connection, row: Row[Any], options: VersioningOptions) -> None:

@@ -6,17 +6,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 
-from sqlalchemy_temporal.capture.by_name import Installed, install_named
+from sqlalchemy_temporal.capture.by_name import Installed, install_named, options_registered
+from sqlalchemy_temporal.capture.install import system_exists
 from sqlalchemy_temporal.errors import MissingKeyError, UnknownOptionError
 from sqlalchemy_temporal.naming import (
     DEFAULT_SCHEMA,
     DEFAULT_SUFFIX,
     VersioningOptions,
+    current_name,
     qualified_name,
+    replaced_name,
 )
-from sqlalchemy_temporal.schema import prefixed
+from sqlalchemy_temporal.schema import prefixed, system_of
 from sqlalchemy_temporal.tables.access import AccessMode, writing
 from sqlalchemy_temporal.tables.locks import Timeout
 from sqlalchemy_temporal.tables.locks import lock_timeout as waiting
@@ -263,10 +266,27 @@ def _tables_of(
         keyed = [row.name for row in found if row.has_key]
         return keyed, tuple(row.name for row in found if not row.has_key)
     inspector = inspect(connection)
-    own = prefixed(schema, "")
-    names = [n for n in sorted(inspector.get_table_names()) if not n.startswith(own)]
+    own = _own_tables(connection, schema)
+    prefix = prefixed(schema, "")
+    names = [
+        name
+        for name in sorted(inspector.get_table_names())
+        if name not in own and not name.startswith(prefix)
+    ]
     keys = {name: inspector.get_pk_constraint(name)["constrained_columns"] for name in names}
     return [n for n in names if keys[n]], tuple(n for n in names if not keys[n])
+
+
+def _own_tables(connection: Connection, schema: str) -> set[str]:
+    """The tables that lie beside versioned ones, where there are no schemas."""
+    if not system_exists(connection, schema):
+        return set()
+    own = set()
+    for row in connection.execute(select(system_of(connection, schema).versioned_tables)):
+        options = options_registered(row, schema)
+        named = (None, row.table_name, options)
+        own |= {row.history_table, current_name(*named), replaced_name(*named)}
+    return own
 
 
 __all__ = ["EnabledTable", "EnabledTables", "enable_many", "enable_temporal_versioning"]
