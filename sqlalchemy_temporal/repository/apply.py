@@ -61,7 +61,7 @@ def plan_moment(
     """
     schema = moment.schema
     if lock:
-        writer_of(connection).lock(load_tables(connection, schema, tables))
+        writer_of(connection, schema).lock(load_tables(connection, schema, tables))
     diff = compare(connection, schema, moment, None, tables, keys=keys, where=where)
     queries = [query.inverse() for query in diff.queries()]
     return plan_changes(connection, queries, schema, lock=lock, unknown=diff.unknown)
@@ -88,7 +88,7 @@ def plan_changes(
     every = {table.name: table for table in load_tables(connection, schema)}
     chosen = [query.table for query in queries]
     if lock:
-        writer_of(connection).lock(chosen)
+        writer_of(connection, schema).lock(chosen)
     head = None if lock else resolve(connection, "HEAD", schema)
     staged: dict[str, Staged] = {}
     for query in queries:
@@ -103,6 +103,7 @@ def plan_changes(
         connection,
         staged,
         consequences.violations(),
+        schema=schema,
         head=head,
         locked=touched,
         unknown=unknown,

@@ -13,13 +13,14 @@ from contextlib import suppress
 from uuid import UUID
 
 from sqlalchemy_temporal.clock.intent import Intent
+from sqlalchemy_temporal.clock.own import own_transaction_id
 from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.errors import BeforeVersioningError, CommitError
 from sqlalchemy_temporal.repository import refs
 from sqlalchemy_temporal.repository.apply import plan_moment
 from sqlalchemy_temporal.repository.catalog import load_tables
 from sqlalchemy_temporal.repository.operations import Operations
-from sqlalchemy_temporal.repository.outcome import Outcome, transaction_id
+from sqlalchemy_temporal.repository.outcome import Outcome
 from sqlalchemy_temporal.repository.writing import in_savepoint, writer_of
 from sqlalchemy_temporal.schema import SystemTables, system_of
 
@@ -132,13 +133,13 @@ class Branching(Operations):
         with self.begin() as repo:
             repo._flush()
             connection = repo.connection
-            if transaction_id(connection) is not None:
+            if own_transaction_id(connection, repo.schema) is not None:
                 raise CommitError(
                     "this transaction has changed versioned tables; commit or roll back before "
                     "switching, so that the changes belong to the branch they were made on"
                 )
             with in_savepoint(connection):
-                writer_of(connection).lock(load_tables(connection, repo.schema))
+                writer_of(connection, repo.schema).lock(load_tables(connection, repo.schema))
                 if create:
                     repo.branch(name, author=author)
                 outcome = repo._go_to(name, message, author, triggers)
@@ -186,7 +187,7 @@ class Branching(Operations):
             repo._flush()
             connection = repo.connection
             with in_savepoint(connection):
-                writer_of(connection).lock(load_tables(connection, repo.schema))
+                writer_of(connection, repo.schema).lock(load_tables(connection, repo.schema))
                 moment, head = resolve(connection, when, repo.schema), repo._head()
                 if moment.uuid != head:
                     refs.detach(connection, repo._names, head, moment.uuid, author)

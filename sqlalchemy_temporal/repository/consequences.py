@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 from sqlalchemy_temporal.repository.compare import same
 from sqlalchemy_temporal.repository.described import ForeignKeyInfo, VersionedTable
+from sqlalchemy_temporal.repository.facts_sqlite import enforces_foreign_keys
 from sqlalchemy_temporal.repository.staging import (
     DELETE,
     UPDATE,
@@ -62,12 +63,13 @@ class Consequences:
         self.connection = connection
         self.tables = tables
         self.staged = staged
+        self.enforced = connection.dialect.name != "sqlite" or enforces_foreign_keys(connection)
 
     # --------------------------------------------------------------------------- cascades
 
     def add_cascades(self) -> None:
         """Plan what the database would do to rows that refer to deleted ones."""
-        waiting = [staged.table.name for staged in self.staged.values()]
+        waiting = [staged.table.name for staged in self.staged.values()] if self.enforced else []
         while waiting:
             parent = self.staged[waiting.pop(0)]
             waiting += [
@@ -173,8 +175,9 @@ class Consequences:
         """What constraints forbid, found without writing."""
         found: list[Violation | None] = []
         for staged in list(self.staged.values()):
-            found += [self._referenced(staged, key) for key in staged.table.referenced_by]
-            found += [self._orphaned(staged, key) for key in staged.table.foreign_keys]
+            if self.enforced:
+                found += [self._referenced(staged, key) for key in staged.table.referenced_by]
+                found += [self._orphaned(staged, key) for key in staged.table.foreign_keys]
             found += [self._nulls(staged, name) for name in sorted(staged.table.not_null)]
             found += [
                 self._twice(staged, unique.name, unique.columns)

@@ -94,3 +94,8 @@ def _foreign_keys(inspector: Any) -> list[ForeignKeyInfo]:
                 )
             )
     return found
+
+
+def enforces_foreign_keys(connection: Connection) -> bool:
+    """Whether this connection checks foreign keys, and lets deletions cascade."""
+    return bool(connection.scalar(text("PRAGMA foreign_keys")))

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy_temporal.clock.intent import Intent
 from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.clock.own import own_transaction_id
 from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.errors import (
     ConstraintViolationError,
@@ -33,7 +34,6 @@ from sqlalchemy_temporal.repository.merge.resolve import resolve_conflicts
 from sqlalchemy_temporal.repository.merge.result import MergeResult
 from sqlalchemy_temporal.repository.merge.state import Conflict, OpenMerge
 from sqlalchemy_temporal.repository.operations import Operations
-from sqlalchemy_temporal.repository.outcome import transaction_id
 from sqlalchemy_temporal.repository.revisions import commit_at, without_moves
 from sqlalchemy_temporal.repository.writing import in_savepoint, writer_of
 from sqlalchemy_temporal.schema import SystemTables, system_of
@@ -252,10 +252,10 @@ class Merging(Operations):
 
     def _lock(self) -> None:
         """Let nobody write, so that the live tables stay what HEAD is."""
-        writer_of(self.connection).lock(load_tables(self.connection, self.schema))
+        writer_of(self.connection, self.schema).lock(load_tables(self.connection, self.schema))
 
     def _refuse_changes(self) -> None:
-        if transaction_id(self.connection) is not None:
+        if own_transaction_id(self.connection, self.schema) is not None:
             raise MergeError(
                 "this transaction has changed versioned tables; commit or roll back before "
                 "merging, as a merge is a commit of its own"

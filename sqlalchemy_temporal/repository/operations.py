@@ -21,8 +21,10 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.clock.describe import Description, write_description
+from sqlalchemy_temporal.clock.hooks import attach
 from sqlalchemy_temporal.clock.intent import Intent, write_intent
 from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.clock.own import make_commit, own_transaction_id
 from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.errors import (
     BeforeVersioningError,
@@ -34,7 +36,7 @@ from sqlalchemy_temporal.errors import (
 from sqlalchemy_temporal.repository.apply import plan_changes, plan_moment
 from sqlalchemy_temporal.repository.catalog import Entity, load_tables
 from sqlalchemy_temporal.repository.comparing import compare
-from sqlalchemy_temporal.repository.outcome import Executed, Outcome, commit_of, transaction_id
+from sqlalchemy_temporal.repository.outcome import Executed, Outcome, commit_of
 from sqlalchemy_temporal.repository.plan import Plan
 from sqlalchemy_temporal.repository.reverting import (
     OnConflict,
@@ -71,12 +73,14 @@ class Operations:
         Of a connection or a session it is the current transaction, which stays open.
         """
         if isinstance(self._bind, Engine):
+            attach(self._bind, self.schema)
             with self._bind.begin() as connection:
                 yield type(self)(connection, self.schema)  # type: ignore[call-arg]
         elif isinstance(self._bind, sessionmaker):
             with self._bind.begin() as session:
                 yield type(self)(session, self.schema)  # type: ignore[call-arg]
         else:
+            attach(self.connection, self.schema)
             yield self
 
     @contextmanager
@@ -152,7 +156,7 @@ class Operations:
             except StaleParentError:
                 bind.rollback()
                 raise
-        tx_id = transaction_id(self.connection)
+        tx_id = own_transaction_id(self.connection, self.schema)
         if tx_id is None:
             raise CommitError("the transaction has changed no versioned table; nothing to commit")
         bind.commit()
@@ -326,7 +330,7 @@ class Operations:
         self._flush()
         connection, schema = self.connection, self.schema
         with in_savepoint(connection):
-            writer_of(connection).lock(load_tables(connection, schema, tables))
+            writer_of(connection, schema).lock(load_tables(connection, schema, tables))
             moment = resolve(connection, when, schema)
             before = self._before(moment)
             diff = compare(connection, schema, before, moment, tables)
@@ -369,7 +373,9 @@ class Operations:
             repo._describe(message, author)
             connection = repo.connection
             with in_savepoint(connection):
-                writer_of(connection).lock(load_tables(connection, self.schema, tables))
+                writer_of(connection, self.schema).lock(
+                    load_tables(connection, self.schema, tables)
+                )
                 moment = resolve(connection, when, self.schema)
                 plan = plan_moment(connection, moment, tables, keys=keys, where=where, lock=True)
                 moves = operation == "CHECKOUT" and moment.uuid != repo._head()
@@ -397,8 +403,7 @@ class Operations:
 
     def _touch(self) -> None:
         """Make a commit of a transaction that changed nothing."""
-        schema = self.connection.dialect.identifier_preparer.quote(self.schema)
-        self.connection.execute(text(f"SELECT {schema}.note_change('', 'insert', 0)"))
+        make_commit(self.connection, self.schema)
 
     def _head(self) -> UUID:
         return resolve(self.connection, "HEAD", self.schema).uuid
@@ -448,7 +453,7 @@ class Operations:
         conflicts: Iterable[Any] = (),
     ) -> Outcome:
         touched = bool(changes) or operation in _ALWAYS
-        tx_id = transaction_id(self.connection) if touched else None
+        tx_id = own_transaction_id(self.connection, self.schema) if touched else None
         return Outcome(
             operation, target, changes, dict(unknown or {}), tuple(conflicts), tx_id, self._lookup
         )

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.clock.commits import commit_from, select_nodes
+from sqlalchemy_temporal.clock.own import own_transaction_id
 from sqlalchemy_temporal.errors import CommitError
 
 Lookup = Callable[[int], Commit | None]
@@ -81,19 +82,13 @@ class Executed:
         return self.outcome.commit
 
 
-def transaction_id(connection: Connection) -> int | None:
-    """The id of the connection's current transaction, once it wrote to a versioned table."""
-    said = connection.scalar(text("SELECT current_setting('temporal.tx_id', true)"))
-    return int(said) if said else None
-
-
 def commit_of(connection: Connection, schema: str, tx_id: int) -> Commit | None:
     """The commit that the transaction became; None while it is under way."""
-    if transaction_id(connection) == tx_id:
+    if own_transaction_id(connection, schema) == tx_id:
         return None  # stamped early perhaps, but not committed
     statement, nodes = select_nodes(connection, schema)
     row = connection.execute(statement.where(nodes.c.tx_id == tx_id)).one_or_none()
     return None if row is None else commit_from(row)
 
 
-__all__ = ["Executed", "Lookup", "Outcome", "commit_of", "transaction_id"]
+__all__ = ["Executed", "Lookup", "Outcome", "commit_of"]

@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select
 
 from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.clock.own import own_counts
 from sqlalchemy_temporal.clock.resolve import resolve
 from sqlalchemy_temporal.errors import (
     AlteredRowsError,
@@ -80,6 +81,7 @@ class Plan:
         staged: Mapping[str, Staged],
         violations: list[Violation],
         *,
+        schema: str,
         head: Moment | None,
         locked: tuple[VersionedTable, ...] = (),
         unknown: Mapping[str, str] | None = None,
@@ -91,7 +93,8 @@ class Plan:
         self.counts = {name: counts(connection, each) for name, each in staged.items()}
         self._staged = {name: each for name, each in staged.items() if self.counts[name]}
         self._tables = locked
-        self._state = _own_changes(connection)
+        self._schema = schema
+        self._state = own_counts(connection, schema)
         self._done = False
 
     def __bool__(self) -> bool:
@@ -130,7 +133,7 @@ class Plan:
             raise CommitError("this plan was executed before; make a new one")
         if self.violations:
             raise violated(self.violations)
-        writer = writer_of(self.connection)
+        writer = writer_of(self.connection, self._schema)
         with in_savepoint(self.connection), refused_by(self.connection):
             writer.lock(self._tables)
             self._check_fresh()
@@ -150,7 +153,7 @@ class Plan:
     # ------------------------------------------------------------------------------ inside
 
     def _check_fresh(self) -> None:
-        if _own_changes(self.connection) != self._state:
+        if own_counts(self.connection, self._schema) != self._state:
             raise CommitError(
                 "this transaction has written to versioned tables since the plan was made; "
                 "make a new plan"
@@ -214,13 +217,6 @@ def violated(violations: tuple[Violation, ...]) -> ConstraintViolationError:
         f"constraints forbid the change, so nothing was written:\n{listed}",
         violations=violations,
     )
-
-
-def _own_changes(connection: Connection) -> str:
-    """What this transaction has written so far."""
-    if connection.dialect.name != "postgresql":
-        return ""
-    return connection.scalar(text("SELECT current_setting('temporal.counts', true)")) or ""
 
 
 def _planned(table: VersionedTable, row: tuple[Any, ...]) -> PlannedRow:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, func, select, text
 
 from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.clock.own import own_counts
 from sqlalchemy_temporal.repository.changes import Way
 from sqlalchemy_temporal.repository.described import VersionedTable
-from sqlalchemy_temporal.schema import system_of
+from sqlalchemy_temporal.schema import has_schemas, system_of
 
 _FEW: Final = 1000
 """So many changed rows are always looked up by key."""
@@ -84,7 +84,7 @@ def span(connection: Connection, begin: Moment, end: Moment | None) -> Span:
     for counts, times in rows:
         _add(found, counts, times)
     if end is None:
-        _add(found, _own_counts(connection), 1)
+        _add(found, own_counts(connection, begin.schema), 1)
     rekeyed = select(moved.c.table_schema, moved.c.table_name).where(*changed).distinct()
     return Span(
         {name: dict(counts) for name, counts in found.items()},
@@ -104,15 +104,10 @@ def _add(
             found[name][operation] += max(rows, 0) * times
 
 
-def _own_counts(connection: Connection) -> Mapping[str, Mapping[str, int]]:
-    """The counts of this transaction, which is not committed yet."""
-    said = connection.scalar(text("SELECT current_setting('temporal.counts', true)"))
-    counts: dict[str, Any] = json.loads(said) if said else {}
-    return counts
-
-
 def _rows(connection: Connection, table: VersionedTable) -> float:
-    """About how many rows the table has, as the planner believes."""
+    """About how many rows the table has, as the planner believes; 0 when it does not say."""
+    if not has_schemas(connection.dialect):
+        return 0
     statement = text(
         "SELECT c.reltuples FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = :schema AND c.relname = :name"

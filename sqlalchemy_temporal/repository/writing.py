@@ -15,6 +15,7 @@ from sqlalchemy_temporal.repository.described import VersionedTable
 from sqlalchemy_temporal.repository.staging import Staged
 from sqlalchemy_temporal.repository.violations import Violation
 from sqlalchemy_temporal.repository.writing_postgresql import PostgreSQLWriter
+from sqlalchemy_temporal.repository.writing_sqlite import SQLiteWriter
 
 
 class Writer(Protocol):
@@ -27,7 +28,7 @@ class Writer(Protocol):
         """Make the planned changes; return the rows written by table and operation."""
 
 
-def writer_of(connection: Connection) -> Writer:
+def writer_of(connection: Connection, schema: str) -> Writer:
     """The writer for the database of ``connection``.
 
     Raises:
@@ -35,8 +36,10 @@ def writer_of(connection: Connection) -> Writer:
     """
     if connection.dialect.name == "postgresql":
         return PostgreSQLWriter(connection)
+    if connection.dialect.name == "sqlite":
+        return SQLiteWriter(connection, schema)
     raise UnsupportedDatabaseError(
-        f"states cannot be restored on {connection.dialect.name!r} yet; use PostgreSQL"
+        f"nothing can be restored on {connection.dialect.name!r}; use PostgreSQL or SQLite"
     )
 
 
@@ -61,8 +64,6 @@ def refused_by(connection: Connection) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        if connection.dialect.name != "postgresql" and error.orig is None:
-            raise
         diagnosis = getattr(error.orig, "diag", None)
         name = getattr(diagnosis, "constraint_name", None) or str(error.orig).splitlines()[0]
         table = getattr(diagnosis, "table_name", None) or "a table"

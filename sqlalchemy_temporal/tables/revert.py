@@ -17,6 +17,7 @@ from sqlalchemy_temporal.capture.install import in_autocommit
 from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.clock.intent import Intent, write_intent
 from sqlalchemy_temporal.clock.moment import Moment, Unknown
+from sqlalchemy_temporal.clock.own import own_transaction_id
 from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.errors import NotInstalledError, UnknownOptionError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
@@ -24,7 +25,7 @@ from sqlalchemy_temporal.repository.apply import plan_changes
 from sqlalchemy_temporal.repository.catalog import load_tables
 from sqlalchemy_temporal.repository.comparing import compare
 from sqlalchemy_temporal.repository.described import ForeignKeyInfo, VersionedTable
-from sqlalchemy_temporal.repository.outcome import commit_of, transaction_id
+from sqlalchemy_temporal.repository.outcome import commit_of
 from sqlalchemy_temporal.repository.plan import Plan, PlannedRow
 from sqlalchemy_temporal.repository.violations import Violation
 from sqlalchemy_temporal.repository.writing import writer_of
@@ -245,7 +246,7 @@ def revert_table_data(
             _describe(bind, connection, author, message or _default_message(bind, found))
             write_intent(connection, Intent(operation=_OPERATION))
             plan.execute()
-            tx_id = transaction_id(connection)
+            tx_id = own_transaction_id(connection, schema)
     return _with_commit(bind, schema, replace(found, transaction=tx_id))
 
 
@@ -305,7 +306,7 @@ def _plan(
 ) -> Plan:
     """What is to be written so that the live rows equal those of ``moment``."""
     if lock:  # before anything is read
-        writer_of(connection).lock(tables)
+        writer_of(connection, moment.schema).lock(tables)
     queries = []
     for table in tables:
         where = combined(table, conditions.get(table.table_name))
