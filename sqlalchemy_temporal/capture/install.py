@@ -299,9 +299,15 @@ def in_one_transaction(connection: Connection) -> Iterator[None]:
     attach(connection)
     if connection.info.get(_EXPLICIT):
         yield
+    elif connection.dialect.name == "sqlite" and not connection.in_transaction():
+        with connection.begin():  # whose listeners may begin what the driver does not
+            if in_autocommit(connection):
+                yield from _explicit_transaction(connection)
+            else:
+                begin_really(connection)
+                yield
     elif not in_autocommit(connection):
         with connection.begin_nested() if connection.in_transaction() else connection.begin():
-            begin_really(connection)
             yield
     else:
         yield from _explicit_transaction(connection)
@@ -324,7 +330,11 @@ def _explicit_transaction(connection: Connection) -> Iterator[None]:
 def in_autocommit(connection: Connection) -> bool:
     """Whether each statement is its own transaction on this connection."""
     driver = connection.connection.dbapi_connection
-    return driver is not None and connection.dialect.detect_autocommit_setting(driver)
+    if driver is None or not connection.dialect.detect_autocommit_setting(driver):
+        return False
+    # Somebody may have begun a transaction by hand, as a recipe for SQLite does.
+    inner: Any = connection.connection.driver_connection
+    return not (connection.dialect.name == "sqlite" and inner.in_transaction)
 
 
 @contextmanager

@@ -96,8 +96,15 @@ def _listen(engine: Engine, schemas: set[str]) -> None:
         _before_statement(connection, statement, rest[1], schemas)
 
     def closing(connection: Connection) -> None:
-        for schema in schemas:
-            _close(connection, schema)
+        try:
+            for schema in schemas:
+                _close(connection, schema)
+        except BaseException:
+            # SQLAlchemy takes the transaction for ended when it could not be committed, and
+            # would give the connection back to the pool in the middle of it.
+            connection.connection.rollback()
+            _forget(connection)
+            raise
 
     def unsure(connection: Connection, *_: Any) -> None:
         # The savepoint may have been older or younger than the opening.
