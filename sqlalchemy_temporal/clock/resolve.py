@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from sqlalchemy_temporal.clock.backends import clock_of
 from sqlalchemy_temporal.clock.backends.interface import Question
 from sqlalchemy_temporal.clock.commit import Commit
-from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.clock.moment import Moment, Unknown
 from sqlalchemy_temporal.errors import (
     FutureMomentError,
     MomentError,
@@ -20,6 +20,7 @@ from sqlalchemy_temporal.errors import (
     UnknownRevisionError,
 )
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
+from sqlalchemy_temporal.schema import system_of
 
 When = datetime | timedelta | Moment | Commit | UUID | str
 """What names a point in time: an aware datetime, a timedelta (that long ago), a commit or
@@ -59,12 +60,30 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
     clock = clock_of(connection)
     if isinstance(when, Moment):
         if not clock.snapshot_is_fixed(connection):
-            return when
+            return _purged_since(connection, when)
         question = Question("commit", str(when.uuid))
     else:
         question = _question(when)
     clock.require(connection, schema)
     return clock.resolve(connection, schema, replace(question, label=_label(when)))
+
+
+def _purged_since(connection: Connection, moment: Moment) -> Moment:
+    """``moment``, refusing also what has been purged since it was resolved."""
+    tables = system_of(connection, moment.schema)
+    listed, commit = tables.versioned_tables, tables.commit
+    rows = connection.execute(
+        select(listed.c.history_schema, listed.c.history_table, commit.c.effective_at)
+        .outerjoin_from(listed, commit, commit.c.seq == listed.c.purged_seq)
+        .where(listed.c.purged_seq > moment.seq)
+    )
+    known = {each.history for each in moment.unknown}
+    purged = {
+        Unknown(f"{row.history_schema}.{row.history_table}", "purged", None, row.effective_at)
+        for row in rows
+    }
+    fresh = {each for each in purged if each.history not in known}
+    return replace(moment, unknown=moment.unknown | fresh) if fresh else moment
 
 
 def _label(when: object) -> str:

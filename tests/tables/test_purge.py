@@ -220,3 +220,14 @@ def test_parents_and_children_of_an_inheritance_tree_are_purged_together(
         "public.place": 1,
         "public.city": 2,
     }
+
+
+def test_a_moment_resolved_before_a_purge_is_refused_after_it(shop: Shop) -> None:
+    moment = shop.copies[0][0]
+    purged(shop, 2)
+    with (
+        TemporalSession(shop.engine) as session,
+        session.as_of(moment) as past,
+        pytest.raises(PurgedHistoryError),
+    ):
+        past.execute(select(shop.table))
