@@ -14,6 +14,7 @@ from sqlalchemy_temporal.errors import MissingKeyError, UnknownOptionError
 from sqlalchemy_temporal.naming import (
     DEFAULT_SCHEMA,
     DEFAULT_SUFFIX,
+    PartitionBy,
     VersioningOptions,
     current_name,
     qualified_name,
@@ -118,6 +119,7 @@ def enable_temporal_versioning(
     exclude: Iterable[str] = (),
     index: Iterable[str | Sequence[str]] = (),
     history_schema: str | None = None,
+    history_partition_by: PartitionBy | None = None,
     lock_timeout: Timeout | None = None,
     access: AccessMode | None = None,
     schema: str = DEFAULT_SCHEMA,
@@ -139,6 +141,8 @@ def enable_temporal_versioning(
         exclude: columns that are not recorded.
         index: further columns, or lists of columns, to index on history.
         history_schema: where the history table is to lie; with the library's by default.
+        history_partition_by: ``"month"`` partitions its history by month (PostgreSQL); for a
+            history that is there already, see :func:`partition_history`.
         lock_timeout: how long to wait for a lock, in seconds or as a timedelta. While one
             waits for the lock, all who come later wait too.
         access: the access mode; ``"restricted"`` refuses the call.
@@ -161,6 +165,7 @@ def enable_temporal_versioning(
         exclude={table_name: exclude},
         index={table_name: index},
         history_schema=history_schema,
+        history_partition_by=history_partition_by,
         lock_timeout=lock_timeout,
         access=access,
         schema=schema,
@@ -178,6 +183,7 @@ def enable_many(
     index: dict[str, Iterable[str | Sequence[str]]] | None = None,
     without_key: Literal["error", "skip"] = "error",
     history_schema: str | None = None,
+    history_partition_by: PartitionBy | None = None,
     lock_timeout: Timeout | None = None,
     access: AccessMode | None = None,
     schema: str = DEFAULT_SCHEMA,
@@ -194,6 +200,7 @@ def enable_many(
         without_key: what to do with tables of a schema that have no primary key: refuse, or
             leave them out.
         history_schema: where the history tables are to lie.
+        history_partition_by: ``"month"`` partitions their histories by month.
         lock_timeout: how long to wait for each lock, in seconds or as a timedelta.
         access: the access mode; ``"restricted"`` refuses the call.
         schema: the schema of the library's own tables.
@@ -233,6 +240,7 @@ def enable_many(
                             "index": (index or {}).get(name, ()),
                             "schema": schema,
                             "history_schema": history_schema,
+                            "history_partition_by": history_partition_by,
                             "history_table_suffix": history_table_suffix,
                         },
                         where=f"table {qualified_name(schema_name, name)!r}",

@@ -12,6 +12,7 @@ from sqlalchemy_temporal import (
     PurgeResult,
     UnknownOptionError,
     UnsupportedDatabaseError,
+    enable_temporal_versioning,
     maintain_history_partitions,
     partition_history,
     purge_history,
@@ -234,6 +235,19 @@ def test_sqlite_has_no_partitions(sqlite_engine: Engine) -> None:
     ):
         with pytest.raises(UnsupportedDatabaseError, match="no partitions"):
             call()
+
+
+def test_a_table_known_by_its_name_is_partitioned_when_it_is_enabled(
+    pg_engine: Engine, sqlite_engine: Engine
+) -> None:
+    for engine in (pg_engine, sqlite_engine):
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE item (id int PRIMARY KEY, name text)"))
+    enable_temporal_versioning(pg_engine, "item", history_partition_by="month")
+    with pg_engine.begin() as connection:
+        assert len(names(connection)) == 4
+    with pytest.raises(UnsupportedDatabaseError):
+        enable_temporal_versioning(sqlite_engine, "item", history_partition_by="month")
 
 
 def test_other_ways_to_partition_are_refused() -> None:
