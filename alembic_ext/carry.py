@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, Computed, ForeignKeyConstraint, Table
 from sqlalchemy.types import TypeEngine, to_instance
 
+from alembic_ext import batch
 from alembic_ext.runner import Runner, runner_of
 from alembic_ext.state import (
     TableState,
@@ -46,8 +47,16 @@ class CarryingImpl(_Base):
     def create_table(self, table: Table, **kw: Any) -> None:
         """Remember the table, so that it can be versioned in a script of SQL."""
         super().create_table(table, **kw)
-        if self.as_sql:
+        if self.as_sql and not batch.is_temporary(self, table.name):
             runner_of(self).remember_created(table)
+
+    def prep_table_for_batch(self, batch_impl: Any, table: Table) -> None:
+        """Batch mode copies the table into a new one: note what becomes of its columns."""
+        super().prep_table_for_batch(batch_impl, table)
+        runner = runner_of(self)
+        before = _recorded(runner, table.schema, table.name)
+        if before is not None:
+            batch.begin(runner, batch_impl, before)
 
     def add_column(
         self, table_name: str, column: Column[Any], *, schema: str | None = None, **kw: Any
@@ -119,6 +128,12 @@ class CarryingImpl(_Base):
     ) -> None:
         """History goes by the new name, too."""
         runner = runner_of(self)
+        if batch.is_temporary(self, old_table_name):
+            super().rename_table(old_table_name, new_table_name, schema=schema)
+            done = batch.finish(self, old_table_name)
+            if done is not None:
+                _finish(runner, done, lambda state: state)
+            return
         before = _recorded(runner, schema, old_table_name)
         if before is not None:
             runner.run(evolve.before_change(before, values=False))
@@ -131,6 +146,9 @@ class CarryingImpl(_Base):
     def drop_table(self, table: Table, **kw: Any) -> None:
         """What the table had when it was dropped is kept in history."""
         runner = runner_of(self)
+        if batch.is_replaced(self, table.name):
+            super().drop_table(table, **kw)
+            return
         before = _recorded(runner, table.schema, table.name)
         if before is not None:
             _disable(runner, before)
@@ -219,7 +237,7 @@ def _altered(
     if spec is not None and type_ is not None:
         new_type = to_instance(type_).compile(dialect=runner.dialect)
         same = using is None and evolve.stored_alike(spec.type, new_type)
-        change = Retype(column, new_type, using, same)
+        change = runner.retype(before, Retype(column, new_type, using, same))
     runner.run(evolve.before_change(before, values=change is not None and not change.same))
     if change is not None:
         runner.run([evolve.ConvertHistory(before, change)])

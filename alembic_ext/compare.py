@@ -80,7 +80,9 @@ class Comparison:
     def key(self, schema: str | None, name: str) -> _Key:
         """A table as Alembic calls it: without the name of the default schema."""
         default = self.connection.dialect.default_schema_name
-        return (None if schema in (None, default) else str(schema), str(name))
+        if schema in (None, default) or self.connection.dialect.name == "sqlite":
+            return (None, str(name))
+        return (str(schema), str(name))
 
     def is_meant(self, table: Table, key: _Key, schemas: set[str | None]) -> bool:
         """Whether the filters of ``env.py`` let the table through."""

@@ -8,7 +8,7 @@ from alembic.operations import ops
 from sqlalchemy import Connection
 
 from sqlalchemy_temporal.ddl.installed import Installed, system_schemas
-from sqlalchemy_temporal.naming import TX_COLUMN, current_name, view_schema
+from sqlalchemy_temporal.naming import TX_COLUMN, current_name, replaced_name, view_schema
 from sqlalchemy_temporal.schema import has_schemas, system_of
 
 
@@ -35,7 +35,9 @@ def protect(
     if not has_schemas(connection.dialect):
         ours = {(str(default), name) for _, name in ours}
         ours |= {
-            (str(default), current_name(each.declared, each.name, each.options)) for each in tables
+            (str(default), beside(each.declared, each.name, each.options))
+            for each in tables
+            for beside in (current_name, replaced_name)
         }
 
     def is_ours(op: ops.MigrateOperation) -> bool:

@@ -14,25 +14,28 @@ from typing import Any, Final
 
 from alembic.ddl.impl import DefaultImpl
 from alembic.operations.batch import BatchOperationsImpl
-from sqlalchemy import Connection, Dialect, Table, text
+from sqlalchemy import Connection, Dialect, Table, false, select, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.exc import DBAPIError
 
+from alembic_ext.numbers import refuse_unconvertible
 from alembic_ext.state import TableState, spec_of, state_of
 from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.ddl.elements import CreateSystem, TemporalDDL
-from sqlalchemy_temporal.ddl.installed import find_installed
-from sqlalchemy_temporal.ddl.plans import as_recorded
+from sqlalchemy_temporal.ddl.evolve import BeginCommit, EndCommit, Retype
+from sqlalchemy_temporal.ddl.installed import find_installed, system_schemas
+from sqlalchemy_temporal.ddl.plans import archive_name, as_recorded, fitted
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.ddl.reflect import reflect_table
 from sqlalchemy_temporal.ddl.spec import TableSpec, spec_from_table
+from sqlalchemy_temporal.ddl.sqlite.system import SystemSql
 from sqlalchemy_temporal.errors import (
     HistoryConversionError,
     LockTimeoutError,
     UnknownTableStateError,
 )
 from sqlalchemy_temporal.naming import VersioningOptions
-from sqlalchemy_temporal.schema import mark_versioned
+from sqlalchemy_temporal.schema import mark_versioned, system_of
 
 _MEMO: Final = "sqlalchemy_temporal.runner"
 _Name = tuple[str | None, str]
@@ -48,6 +51,8 @@ class Runner:
         self._versioned: dict[_Name, bool] = {}
         self._kept: set[_Name] = set()
         self._systems: set[str] = set()
+        self._inside = False
+        self._schema = ""
 
     @property
     def offline(self) -> bool:
@@ -76,9 +81,44 @@ class Runner:
         Raises:
             HistoryConversionError: versions in history cannot have a column's new type.
         """
-        for element in plan:
-            for statement in element.statements(self.dialect):
+        with self._one_commit():
+            for element in plan:
+                fitting = element if self.offline else fitted(self.connection, element)
+                for statement in fitting.statements(self.dialect):
+                    self.statement(statement)
+
+    @contextmanager
+    def _one_commit(self) -> Iterator[None]:
+        """On SQLite each statement would be a commit, if nobody says where one ends."""
+        if self.dialect.name != "sqlite" or self._inside:
+            yield
+            return
+        began = self._begin_commit()
+        self._inside = True
+        try:
+            yield
+        finally:
+            self._inside = False
+        if began:
+            for statement in EndCommit(self._schema).statements(self.dialect):
                 self.statement(statement)
+
+    def _begin_commit(self) -> bool:
+        """Begin a commit where there are the means, and nobody has; say whether."""
+        if self.offline:
+            return False
+        schemas = system_schemas(self.connection)
+        if not schemas:
+            return False
+        self._schema = schemas[0]
+        pending = system_of(self.connection, self._schema).pending
+        # An engine that sessions use says itself where a commit begins: before the first write.
+        self.connection.execute(pending.delete().where(false()))
+        if self.connection.scalar(select(pending.c.mode)) == "client":
+            return False
+        for statement in BeginCommit(self._schema).statements(self.dialect):
+            self.statement(statement)
+        return True
 
     def statement(self, sql: str) -> None:
         """Run or write one statement."""
@@ -102,9 +142,13 @@ class Runner:
         self._systems.add(schema)
 
     def _is_current(self, creation: CreateSystem) -> bool:
-        if self.dialect.name != "postgresql":
-            return False
         quote = Quoter(self.dialect)
+        if self.dialect.name != "postgresql":
+            if creation.schema not in system_schemas(self.connection):
+                return False
+            pending = system_of(self.connection, creation.schema).pending
+            template = self.connection.scalar(select(pending.c.template))
+            return bool(template == SystemSql(creation.schema, quote).template())
         comment = self.connection.scalar(
             text("SELECT obj_description(to_regnamespace(:name), 'pg_namespace')"),
             {"name": quote.name(creation.schema)},
@@ -148,7 +192,9 @@ class Runner:
     def name(self, schema: str | None, table: str) -> _Name:
         """How a table is remembered; the default schema by its name or without it."""
         default = self.impl.dialect.default_schema_name or "public"
-        return (None if schema in (None, default) else str(schema), str(table))
+        if schema in (None, default) or self.impl.dialect.name == "sqlite":
+            return (None, str(table))
+        return (str(schema), str(table))
 
     def recorded(self, schema: str | None, table: str) -> TableSpec | None:
         """A table as it is recorded now; None when its changes are not, or not known."""
@@ -165,6 +211,21 @@ class Runner:
             self.connection, schema, table, known.options, key=known.key, lenient=True
         )
         return as_recorded(live, known)
+
+    def retype(self, before: TableSpec, change: Retype) -> Retype:
+        """The change of a type with what SQLite needs to know; refused where it would lose.
+
+        Raises:
+            HistoryConversionError: a text in history is no number, which SQLite's CAST makes
+                nought without a word.
+        """
+        if self.dialect.name != "sqlite" or self.offline:
+            return change
+        known = find_installed(self.connection, None, before.name)
+        if known is None or change.same:
+            return change
+        refuse_unconvertible(self.connection, before, change)
+        return replace(change, archive=archive_name(known, change.column))
 
     def described(self, state: TableState) -> TableSpec:
         """The table of an operation as far as script and run tell; for ``--sql``.

@@ -195,7 +195,7 @@ def with_renamed(state: TableState, old: str, new: str) -> TableState:
 
     return replace(
         state,
-        options=renamed_in(state.options, old, new),
+        options=state.options.renamed(old, new),
         key=names(state.key),
         columns=tuple((new if name == old else name, kind) for name, kind in state.columns),
         generated=tuple((new if name == old else name, how) for name, how in state.generated),
@@ -203,21 +203,11 @@ def with_renamed(state: TableState, old: str, new: str) -> TableState:
     )
 
 
-def renamed_in(options: VersioningOptions, old: str, new: str) -> VersioningOptions:
-    """Options that name the column by its new name."""
-
-    def names(given: Sequence[str]) -> tuple[str, ...]:
-        return tuple(new if name == old else name for name in given)
-
-    return replace(options, exclude=names(options.exclude), index=tuple(map(names, options.index)))
-
-
 __all__ = [
     "KNOWN_TEMPLATES",
     "TEMPLATE",
     "TableState",
     "arguments",
-    "renamed_in",
     "spec_of",
     "state_of",
     "table_state",

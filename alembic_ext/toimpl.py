@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +20,6 @@ from alembic_ext.ops import (
 from alembic_ext.runner import Runner, runner_of
 from alembic_ext.state import state_of
 from sqlalchemy_temporal.ddl import elements, evolve, plans
-from sqlalchemy_temporal.ddl.elements import TemporalDDL
 from sqlalchemy_temporal.ddl.installed import find_installed
 from sqlalchemy_temporal.ddl.spec import TableSpec
 from sqlalchemy_temporal.errors import ConfigurationError, NotInstalledError
@@ -40,7 +38,7 @@ def enable_versioning(operations: Operations, op: EnableVersioningOp) -> None:
             return
         spec = runner.described(op.state)
         again = runner.is_remembered_disabled(op.schema, op.table_name)
-        runner.run(_enable_again(spec) if again else elements.enable(spec))
+        runner.run(plans.enable_again(spec) if again else elements.enable(spec))
         runner.remember(state_of(spec), versioned=True)
 
 
@@ -50,11 +48,6 @@ def _check_capture(op: VersioningOp) -> None:
             f"table {op.table_name!r}: a migration makes triggers; with "
             f"capture={op.state.options.capture!r} there are none to make"
         )
-
-
-def _enable_again(spec: TableSpec) -> Iterator[TemporalDDL]:
-    yield evolve.FollowColumns(spec)
-    yield from elements.enable_again(spec)
 
 
 def disable_versioning(operations: Operations, op: DisableVersioningOp) -> None:

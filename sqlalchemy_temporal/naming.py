@@ -80,6 +80,14 @@ class VersioningOptions:
             index=tuple(entry for entry in self.index if all(name in columns for name in entry)),
         )
 
+    def renamed(self, old: str, new: str) -> VersioningOptions:
+        """The same, when the column ``old`` goes by another name."""
+
+        def names(given: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(new if name == old else name for name in given)
+
+        return replace(self, exclude=names(self.exclude), index=tuple(map(names, self.index)))
+
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any], *, where: str) -> VersioningOptions:
         """Build options from what a user wrote, e.g. in ``__versioned__``.

@@ -17,6 +17,7 @@ from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.ddl.postgresql.table import TableSql
 from sqlalchemy_temporal.ddl.reflect import reflect_table
 from sqlalchemy_temporal.ddl.spec import TableSpec
+from sqlalchemy_temporal.ddl.sqlite.table import SqliteTableSql
 from sqlalchemy_temporal.errors import ConfigurationError, NotInstalledError
 from sqlalchemy_temporal.naming import VersioningOptions
 
@@ -48,6 +49,8 @@ _INDEXES = text(
     WHERE x.indrelid = to_regclass(:name)
     """
 )
+_SQLITE_TRIGGERS = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+_SQLITE_COLUMNS = text("SELECT name FROM pragma_table_xinfo(:name)")
 _RELATION = text("SELECT to_regclass(:name) IS NOT NULL")
 
 
@@ -98,6 +101,8 @@ def drifts_of(
     found = [*_options(known, wanted), *_columns(known, spec, live.has_system_column)]
     if connection.dialect.name == "postgresql":
         found += _objects(connection, known, spec)
+    elif set(known.recorded) == set(spec.column_names) and known.options == spec.options:
+        found += _sqlite_objects(connection, known, spec)
     return [Drift(label, what, cure) for what in found]
 
 
@@ -212,6 +217,22 @@ def _history(
         for index in TableSql(spec, quote).indexes():
             if index not in indexes:
                 yield f"index {index} of the history is missing"
+
+
+def _sqlite_objects(connection: Connection, known: Installed, spec: TableSpec) -> Iterator[str]:
+    made = SqliteTableSql(spec, Quoter(connection.dialect)).triggers()
+    there = {row.name: row.sql for row in connection.execute(_SQLITE_TRIGGERS)}
+    for name, statement in made.items():
+        if name not in there:
+            yield f"trigger {name} is missing"
+        elif there[name] != statement:
+            yield f"trigger {name} was edited, or is for another declaration"
+    history = set(connection.scalars(_SQLITE_COLUMNS, {"name": known.history[1]}))
+    if not history:
+        yield f"the history table {known.history[1]} is missing"
+    for column in spec.column_names:
+        if history and column not in history:
+            yield f"column {column} is missing in the history"
 
 
 def _plain(sql: str) -> str:

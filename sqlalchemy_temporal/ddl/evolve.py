@@ -29,12 +29,16 @@ from sqlalchemy_temporal.ddl.elements import (
     DropCatchTruncate,
     DropView,
     Register,
+    SchemaElement,
     TableElement,
     TemporalDDL,
 )
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.ddl.postgresql.table import TableSql
 from sqlalchemy_temporal.ddl.spec import TableSpec
+from sqlalchemy_temporal.ddl.sqlite import evolution as sqlite
+from sqlalchemy_temporal.ddl.sqlite.system import SystemSql
+from sqlalchemy_temporal.ddl.sqlite.table import SqliteTableSql
 
 _SPELLINGS = {
     "varchar": "character varying",
@@ -53,12 +57,39 @@ class Retype:
         type: the new type as SQL.
         using: how old values are converted, as SQL; None for a cast.
         same: whether stored values stay as they are, byte by byte.
+        archive: on SQLite, the column of history that keeps the old values.
     """
 
     column: str
     type: str
     using: str | None = None
     same: bool = False
+    archive: str | None = None
+
+
+class BeginCommit(SchemaElement):
+    """On SQLite: make what follows one commit, called ``SCHEMA``."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Nothing: a transaction is one commit."""
+        return ()
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """Otherwise each statement would be one."""
+        begin = SystemSql(self.schema, quote).name("begin")
+        return (f"INSERT INTO {begin} (operation) VALUES ('SCHEMA')",)
+
+
+class EndCommit(SchemaElement):
+    """On SQLite: the end of :class:`BeginCommit`."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """The transaction itself may go on."""
+        return (f"INSERT INTO {SystemSql(self.schema, quote).name('end')} VALUES (NULL)",)
 
 
 class CloseVersions(TableElement):
@@ -78,6 +109,10 @@ class CloseVersions(TableElement):
             "SELECT set_config('temporal.operation', 'SCHEMA', true)",
         )
 
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """History and the table of current versions, which is not the live table."""
+        return sqlite.close_statements(SqliteTableSql(self.spec, quote))
+
 
 class BeginVersions(TableElement):
     """Begin a new version of every row, after :class:`CloseVersions`."""
@@ -87,9 +122,34 @@ class BeginVersions(TableElement):
         function = f"{quote.name(self.spec.options.schema)}.begin_versions"
         return (f"SELECT {function}({_live(self.spec, quote)})",)
 
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """Nothing: closing noted it beside the live table."""
+        return ()
+
 
 class FollowColumns(TableElement):
-    """Give history the columns the live table has now."""
+    """Give history the columns the live table has now.
+
+    Parameters:
+        spec: the table as it is now.
+        kept: on SQLite, the columns history has; where that is not known, those it needs.
+        freed: on SQLite, columns of history that make room, and their new names.
+    """
+
+    def __init__(
+        self,
+        spec: TableSpec,
+        kept: tuple[str, ...] | None = None,
+        freed: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(spec)
+        self.kept = kept
+        self.freed = freed
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """SQLite cannot add a column only if it is missing, so this has to be told."""
+        kept = self.spec.column_names if self.kept is None else self.kept
+        return sqlite.follow_statements(SqliteTableSql(self.spec, quote), kept, self.freed)
 
     def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
         """Compared by the server, so that it can be repeated."""
@@ -125,6 +185,15 @@ class ConvertHistory(TableElement):
             ),
         )
 
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """History keeps the old values in a column of their own."""
+        change = self.change
+        if change.same or change.archive is None:
+            return ()
+        return sqlite.convert_statements(
+            SqliteTableSql(self.spec, quote), change.column, change.type, change.archive
+        )
+
 
 class RenameHistoryColumn(TableElement):
     """Rename a column of history; its identity stays."""
@@ -145,6 +214,10 @@ class RenameHistoryColumn(TableElement):
                 f"{quote.literal(self.new)})"
             ),
         )
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """Also beside the live table, when it is part of the key."""
+        return sqlite.rename_statements(SqliteTableSql(self.spec, quote), self.old, self.new)
 
 
 class MoveHistory(TableElement):
@@ -178,6 +251,12 @@ class MoveHistory(TableElement):
         )
         return tuple(made)
 
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """Indexes are made anew, since SQLite cannot rename them."""
+        return sqlite.move_statements(
+            SqliteTableSql(self.spec, quote), SqliteTableSql(self.moved, quote)
+        )
+
     def _names(self, table: str, quote: Quoter) -> str:
         old, new = self.spec, self.moved
         values = {"table_schema": new.live_schema, "table_name": new.name}
@@ -201,6 +280,10 @@ class RenameTable(TableElement):
         """Its history is renamed by :class:`MoveHistory`."""
         live = TableSql(self.spec, quote).live
         return (f"ALTER TABLE {live} RENAME TO {quote.name(self.name)}",)
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """The same, without a schema."""
+        return (f"ALTER TABLE {quote.name(self.spec.name)} RENAME TO {quote.name(self.name)}",)
 
 
 class MoveTable(TableElement):
@@ -239,6 +322,12 @@ class BackfillColumn(TableElement):
             ),
         )
 
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """The same; with one writer, ids are in the order of commits."""
+        return sqlite.backfill_statements(
+            SqliteTableSql(self.spec, quote), self.column, self.expression
+        )
+
 
 class DropHistoryIndexes(TableElement):
     """Drop the indexes of history that the table had and shall not have any longer."""
@@ -253,6 +342,15 @@ class DropHistoryIndexes(TableElement):
         kept = wanted.indexes()
         return tuple(
             f"DROP INDEX IF EXISTS {quote.qualified(self.wanted.history_schema, name)}"
+            for name, columns in had.indexes().items()
+            if name not in kept and columns not in kept.values()
+        )
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """The same, without a schema."""
+        had, kept = SqliteTableSql(self.spec, quote), SqliteTableSql(self.wanted, quote).indexes()
+        return tuple(
+            f"DROP INDEX IF EXISTS {quote.name(name)}"
             for name, columns in had.indexes().items()
             if name not in kept and columns not in kept.values()
         )
@@ -325,10 +423,12 @@ def _history(spec: TableSpec, quote: Quoter) -> str:
 
 __all__ = [
     "BackfillColumn",
+    "BeginCommit",
     "BeginVersions",
     "CloseVersions",
     "ConvertHistory",
     "DropHistoryIndexes",
+    "EndCommit",
     "FollowColumns",
     "MoveHistory",
     "MoveTable",

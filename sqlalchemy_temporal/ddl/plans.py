@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from sqlalchemy_temporal.ddl import elements, evolve
 from sqlalchemy_temporal.ddl.elements import TemporalDDL
@@ -18,6 +18,8 @@ from sqlalchemy_temporal.ddl.reflect import reflect_table
 from sqlalchemy_temporal.ddl.spec import LiveTable, TableSpec
 from sqlalchemy_temporal.errors import ConfigurationError, SchemaDriftError
 from sqlalchemy_temporal.naming import VersioningOptions
+
+_COLUMNS = text("SELECT name FROM pragma_table_xinfo(:name) ORDER BY cid")
 
 
 def enable(
@@ -39,7 +41,7 @@ def enable(
         return
     if known is not None:
         yield from _prepare_again(live.spec, known)
-    plan = elements.enable(live.spec) if known is None else elements.enable_again(live.spec)
+    plan = elements.enable(live.spec) if known is None else enable_again(live.spec)
     for element in plan:
         if isinstance(element, elements.AddSystemColumn) and live.has_system_column:
             continue
@@ -62,7 +64,12 @@ def _prepare_again(spec: TableSpec, known: Installed) -> Iterator[TemporalDDL]:
             "drop its history with disable_versioning(..., drop_history=True)"
         )
     yield from _moved(spec, known)
-    yield evolve.FollowColumns(spec)
+
+
+def enable_again(spec: TableSpec) -> tuple[TemporalDDL, ...]:
+    """Everything that makes a table versioned whose history was kept, whatever it is by now."""
+    first, *rest = elements.enable_again(spec)
+    return (first, evolve.FollowColumns(spec), *rest)
 
 
 def _moved(spec: TableSpec, known: Installed) -> Iterator[TemporalDDL]:
@@ -122,6 +129,34 @@ def sync(
         yield from sync(connection, child_schema, child, options)
 
 
+def fitted(connection: Connection, element: TemporalDDL) -> TemporalDDL:
+    """The element as this database needs it: SQLite has to be told what history lacks."""
+    if connection.dialect.name != "sqlite" or not isinstance(element, evolve.FollowColumns):
+        return element
+    spec = element.spec
+    known = find_installed(connection, None, spec.name)
+    if known is None:
+        return element
+    kept = tuple(connection.scalars(_COLUMNS, {"name": known.history[1]}))
+    types = {column.name: column.type for column in spec.columns}
+    freed = tuple(
+        (each.name, archive_name(known, each.name))
+        for each in known.identities
+        if each.history == each.name
+        and each.until is not None
+        and each.name in types
+        and types[each.name] != each.type
+        and each.name not in known.recorded
+    )
+    return evolve.FollowColumns(spec, kept, freed)
+
+
+def archive_name(known: Installed, column: str) -> str:
+    """The column of history that keeps the values of a column that ends, as on PostgreSQL."""
+    numbers = [each.id for each in known.identities if each.history == column]
+    return f"{column[:15]}__{max(numbers, default=0)}"
+
+
 def as_recorded(live: LiveTable, known: Installed) -> TableSpec:
     """The table as its triggers know it, without what was added by hand since."""
     recorded = tuple(column for column in live.spec.columns if column.name in known.recorded)
@@ -129,4 +164,4 @@ def as_recorded(live: LiveTable, known: Installed) -> TableSpec:
     return replace(declared, options=replace(live.spec.options, index=known.options.index))
 
 
-__all__ = ["as_recorded", "disable", "enable", "sync"]
+__all__ = ["archive_name", "as_recorded", "disable", "enable", "enable_again", "fitted", "sync"]

@@ -103,7 +103,7 @@ def reflect_table(
             excluded column does not exist or belongs to the key.
     """
     if connection.dialect.name == "sqlite":
-        return sqlite.reflect_table(connection, schema, name, options, key=key)
+        return sqlite.reflect_table(connection, schema, name, options, key=key, lenient=lenient)
     quote = connection.dialect.identifier_preparer.quote
     # The preparer doubles percent signs for statement text; this name is a value.
     full = (f"{quote(schema)}." if schema else "") + quote(name)

@@ -59,7 +59,7 @@ class Ledger:
         kind = column.type.python_type
         if value is None or isinstance(value, kind):
             return value
-        return number if kind is int else f"n{value}"
+        return number if kind in {int, float} else f"n{value}"
 
     def _update(self, connection: Connection, table: Any) -> None:
         live = table.live

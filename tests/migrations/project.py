@@ -37,6 +37,7 @@ else:
         context.configure(connection=connection, transaction_per_migration=True, **options)
         with context.begin_transaction():
             context.run_migrations()
+        connection.commit()
 """
 
 _MAKO = '''

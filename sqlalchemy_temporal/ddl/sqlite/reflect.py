@@ -33,6 +33,7 @@ def reflect_table(
     options: VersioningOptions,
     *,
     key: tuple[str, ...] = (),
+    lenient: bool = False,
 ) -> LiveTable:
     """Describe the table ``name`` as it is in the database.
 
@@ -42,6 +43,7 @@ def reflect_table(
         name: the table's name.
         options: how it is versioned.
         key: the key columns to use when the table has no primary key constraint.
+        lenient: pass over columns that the options name and the table no longer has.
 
     Raises:
         NotInstalledError: there is no such table.
@@ -65,6 +67,8 @@ def reflect_table(
             f"table {name!r} has no primary key, so its rows cannot be followed through "
             "time; add one, or name the identifying columns in the model's primary key"
         )
+    if lenient:
+        options = options.fitting({str(row.name) for row in rows})
     check_columns(name, {row.name for row in rows}, primary, options)
     collations = _collations(connection, name, found.sql, rows)
     columns = tuple(
