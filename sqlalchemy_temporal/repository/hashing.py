@@ -24,6 +24,7 @@ from sqlalchemy_temporal.clock.seal import has_spare, read_only, seal
 from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.ddl.postgresql.chain import insert_roots, update_hashes
 from sqlalchemy_temporal.ddl.postgresql.hashing import HashedTable, Scope, roots
+from sqlalchemy_temporal.errors import UnsupportedDatabaseError
 from sqlalchemy_temporal.repository.canonical import Lineage, field_marks
 from sqlalchemy_temporal.repository.chain import Link, in_text, links
 from sqlalchemy_temporal.repository.hashed import hashed_tables, leaf_sql
@@ -103,7 +104,13 @@ def hash_commits(
 
     Raises:
         UnhashableTypeError: a column has a type that cannot be hashed.
+        UnsupportedDatabaseError: the database is not PostgreSQL.
     """
+    if connection.dialect.name != "postgresql":
+        raise UnsupportedDatabaseError(
+            f"hashes of commits are not computed on {connection.dialect.name!r}, so there is "
+            "nothing to verify and no digest; use PostgreSQL"
+        )
     if read_only(connection) or not _may_hash(connection, schema):
         return 0
     done = 0

@@ -28,10 +28,12 @@ from sqlalchemy_temporal.errors import (
     MissingTriggerError,
     NotInstalledError,
     SchemaDriftError,
+    UnsupportedDatabaseError,
 )
 from sqlalchemy_temporal.model.declare import versioned_table
 from sqlalchemy_temporal.naming import VersioningOptions
 from sqlalchemy_temporal.reading.as_of import as_of
+from sqlalchemy_temporal.repository import Repository
 from sqlalchemy_temporal.session import TemporalSession
 from tests.sqlite.shop import commits
 
@@ -319,3 +321,37 @@ def test_nothing_is_set_up_when_it_fails_half_way(sqlite_engine: Engine) -> None
     with sqlite_engine.connect() as connection, pytest.raises(RuntimeError):
         broken(connection)
     assert inspect(sqlite_engine).get_table_names() == ["t"]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda repo: repo.verify(),
+        lambda repo: repo.digest(),
+    ],
+)
+def test_what_the_repository_has_no_form_for_is_refused_by_name(
+    sqlite_engine: Engine, ask: Callable[[Repository], object]
+) -> None:
+    versioned(sqlite_engine, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    run(sqlite_engine, "INSERT INTO t VALUES (1)")
+    with (
+        sqlite_engine.begin() as connection,
+        pytest.raises(UnsupportedDatabaseError, match="sqlite"),
+    ):
+        ask(Repository(connection))
+
+
+def test_the_repository_reads(sqlite_engine: Engine) -> None:
+    table = versioned(sqlite_engine, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+    run(sqlite_engine, "INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    with sqlite_engine.begin() as connection:
+        Repository(connection).tag("v1")
+    run(sqlite_engine, "UPDATE t SET v = 'z' WHERE id = 1", "DELETE FROM t WHERE id = 2")
+    with sqlite_engine.begin() as connection:
+        repo = Repository(connection)
+        assert [commit.tables for commit in repo.log(table)] == [("public.t",)] * 2
+        changes = list(repo.diff("v1", "HEAD"))
+        assert sorted(change.operation for change in changes) == ["DELETE", "UPDATE"]
+        assert resolve(connection, "v1").seq == resolve(connection, "HEAD~1").seq == 2
+        assert resolve(connection, repo.head.short).uuid == repo.head.uuid
