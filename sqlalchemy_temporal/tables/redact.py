@@ -29,7 +29,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.sql.elements import ColumnElement, quoted_name
 
-from sqlalchemy_temporal.errors import RedactionError, UnknownOptionError, UnsupportedDatabaseError
+from sqlalchemy_temporal.clock.hooks import transaction_id
+from sqlalchemy_temporal.errors import RedactionError, UnknownOptionError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, END_COLUMN, ID_COLUMN
 from sqlalchemy_temporal.repository.withdrawal import is_hashable, redacting
 from sqlalchemy_temporal.tables.access import AccessMode, require_unrestricted
@@ -116,7 +117,6 @@ def redact(
             constraint forbids it. Nothing is changed then.
         NotInstalledError: the table is not versioned.
         UnknownOptionError: ``versions`` is none of the three.
-        UnsupportedDatabaseError: the database is not PostgreSQL.
         PrivilegeError: the role may not change history.
     """
     if versions not in get_args(Which):
@@ -124,8 +124,6 @@ def redact(
     names = [columns] if isinstance(columns, str) else list(columns)
     require_unrestricted(bind, access, "redact()")
     with working(bind) as work, work.step() as connection:
-        if connection.dialect.name != "postgresql":
-            raise UnsupportedDatabaseError("values are redacted on PostgreSQL only")
         found = recorded_tables(connection, schema, [table_name], table_schema=schema_name)
         asked = next(e for e in found if (e.schema, e.name) == (schema_name, table_name))
         done = _Redaction(work, asked, names, replacement, versions)
@@ -156,6 +154,16 @@ class _Redaction:
     def connection(self) -> Connection:
         """Where to work."""
         return self.work.connection
+
+    @property
+    def _on_sqlite(self) -> bool:
+        return self.connection.dialect.name == "sqlite"
+
+    def _own_id(self, one: RecordedTable) -> Any:
+        """The id of the transaction under way."""
+        if self._on_sqlite:
+            return transaction_id(self.connection, one.system.schema)
+        return _OWN_ID
 
     def run(
         self,
@@ -198,14 +206,15 @@ class _Redaction:
     def _overwrite_live(
         self, one: RecordedTable, what: Targets, line: Line, key: tuple[str, ...]
     ) -> bool:
-        live = _relation(one.schema, one.name, [*one.key, *what.live])
+        live = _relation(one, one.schema, one.name, [*one.key, *what.live])
         statement = update(live).values(what.live)
         statement = statement.where(line.matches(live, one.key, key), _differs(live, what.live))
         return self.connection.execute(_only(statement, one, live)).rowcount > 0
 
     def _overwrite_history(self, one: RecordedTable, what: Targets, closed: Any) -> int:
-        can_hash = is_hashable(self.connection, one.system.schema, one.id)
+        can_hash = not self._on_sqlite and is_hashable(self.connection, one.system.schema, one.id)
         history = _relation(
+            one,
             one.history_schema,
             one.history_name,
             [ID_COLUMN, END_COLUMN, *what.history, *what.computed],
@@ -218,7 +227,7 @@ class _Redaction:
         )
         if self.which == "live":
             # Redacting the live row has just ended the version with the former values.
-            statement = statement.where(history.c[END_COLUMN] == _OWN_ID)
+            statement = statement.where(history.c[END_COLUMN] == self._own_id(one))
         versions = [(row[0], row[1]) for row in self.connection.execute(statement)]
         for first in range(0, len(versions), _MANY):
             self._overwrite(one, what, history, versions[first : first + _MANY], can_hash)
@@ -266,9 +275,9 @@ def _present(names: Sequence[str], one: RecordedTable) -> list[str]:
     return [name for name in names if name in known]
 
 
-def _relation(schema: str, name: str, names: Sequence[str]) -> Any:
+def _relation(one: RecordedTable, schema: str, name: str, names: Sequence[str]) -> Any:
     columns: list[Any] = [column(quoted_name(each, None)) for each in dict.fromkeys(names)]
-    return table(quoted_name(name, None), *columns, schema=schema or None)
+    return table(quoted_name(name, None), *columns, schema=schema if one.in_schemas else None)
 
 
 def _differs(source: Any, values: Mapping[str, Any]) -> Any:

@@ -32,8 +32,17 @@ _COLUMNS = text(
 )
 
 
+_SQLITE_COLUMNS = text(
+    'SELECT name, "notnull" AS required, hidden IN (2, 3) AS computed '
+    "FROM pragma_table_xinfo(:name)"
+)
+
+
 class NamedType(UserDefinedType[Any]):
-    """A type of the database by its own name; its values are the driver's."""
+    """A type of the database by its own name; its values are the driver's.
+
+    Without a name nothing is cast to it: SQLite's columns convert what is put in.
+    """
 
     cache_ok = True
 
@@ -43,6 +52,11 @@ class NamedType(UserDefinedType[Any]):
     def get_col_spec(self, **_: Any) -> str:
         """The name."""
         return self.name
+
+
+def typed(value: ColumnElement[Any], kind: NamedType) -> ColumnElement[Any]:
+    """``value`` as one of a type."""
+    return cast(value, kind) if kind.name else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +118,7 @@ def targets(
             chosen_past[stored] = _value(connection, one, past[stored], replacement.get(name))
         for old in former.get(name, ()):
             if old in past and old not in chosen_past:
-                chosen_past[old] = cast(null(), NamedType(past[old].type))
+                chosen_past[old] = typed(null(), NamedType(past[old].type))
     computed = {
         current[facts.name]: facts.expression
         for facts in live.values()
@@ -118,6 +132,11 @@ def targets(
 
 def columns_of(connection: Connection, schema: str, name: str) -> dict[str, Facts]:
     """The columns of one table."""
+    if connection.dialect.name == "sqlite":
+        return {
+            row.name: Facts(row.name, "", bool(row.required), bool(row.computed), None, ())
+            for row in connection.execute(_SQLITE_COLUMNS, {"name": name})
+        }
     quote = connection.dialect.identifier_preparer.quote
     full = f"{quote(schema)}.{quote(name)}".replace("%%", "%")
     return {
@@ -166,6 +185,12 @@ def _check(
         raise RedactionError(
             f"{', '.join(computed)} of {one.qualified} is computed; redact what it is computed from"
         )
+    lost = [name for name, facts in live.items() if facts.computed and facts.expression is None]
+    if lost:
+        raise RedactionError(
+            f"{', '.join(lost)} of {one.qualified} is computed, and its values in history cannot "
+            "be computed anew on SQLite; purge the history instead"
+        )
     needed = [
         name
         for name in columns
@@ -182,10 +207,10 @@ def _value(
     connection: Connection, one: RecordedTable, facts: Facts, value: Any
 ) -> ColumnElement[Any]:
     if value is None:
-        return cast(null(), NamedType(facts.type))
+        return typed(null(), NamedType(facts.type))
     if isinstance(value, dict) or (isinstance(value, list) and facts.type in ("json", "jsonb")):
         value = json.dumps(value)
-    made = cast(bindparam(None, value, NullType()), NamedType(facts.type))
+    made = typed(bindparam(None, value, NullType()), NamedType(facts.type))
     try:
         with connection.begin_nested():
             connection.execute(select(made))
@@ -197,4 +222,4 @@ def _value(
     return made
 
 
-__all__ = ["Facts", "NamedType", "Targets", "columns_of", "targets"]
+__all__ = ["Facts", "NamedType", "Targets", "columns_of", "targets", "typed"]

@@ -15,13 +15,13 @@ from sqlalchemy_temporal.errors import RedactionError
 from sqlalchemy_temporal.naming import END_COLUMN, ID_COLUMN, TX_COLUMN
 from sqlalchemy_temporal.reading.dialects.rules import BIGGEST_ID
 from sqlalchemy_temporal.tables.recorded import RecordedTable
-from sqlalchemy_temporal.tables.redact_columns import NamedType
+from sqlalchemy_temporal.tables.redact_columns import NamedType, typed
 
 _OWN: Final = BIGGEST_ID
 """The number of a commit that has none yet: that of the transaction under way."""
 
-Key = tuple[str, ...]
-"""The values of a key, as the text the database writes for them."""
+Key = tuple[Any, ...]
+"""The values of a key: as the text the database writes for them, or as they are on SQLite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class Line:
             RedactionError: it does not fit the key columns.
         """
         values = _values(self.one, given)
+        if not all(kind.name for kind in self.types):
+            return values
         made = (
             cast(cast(bindparam(None, value, NullType()), kind), Text)
             for value, kind in zip(values, self.types, strict=True)
@@ -109,7 +111,7 @@ class Line:
         """Whether a row of ``source`` has the key."""
         return and_(
             *(
-                source.c[name] == cast(literal(value, Text), kind)
+                source.c[name] == _literal(value, kind)
                 for name, value, kind in zip(names, key, self.types, strict=True)
             )
         )
@@ -146,23 +148,27 @@ class Line:
 
     def _changes(self, of: str, to: str, key: Key) -> Select[Any]:
         change, transaction = self.one.system.pk_change, self.one.system.transaction
-        pairs = [
-            part
-            for name, value, kind in zip(self.one.key, key, self.types, strict=True)
-            for part in (literal(name, Text), cast(literal(value, Text), kind))
-        ]
-        other = cast(change.c[to], JSONB)
-        values: list[Any] = [
-            other.op("->>", return_type=Text())(literal(name, Text)) for name in self.one.key
-        ]
-        chosen: Select[Any] = select(*values, self._number())
+        values = zip(self._parts(change.c[of]), key, self.types, strict=True)
+        chosen: Select[Any] = select(*self._parts(change.c[to]), self._number())
         return chosen.select_from(
             change.outerjoin(transaction, transaction.c.id == change.c.tx_id)
         ).where(
             change.c.table_schema == self.one.schema,
             change.c.table_name == self.one.name,
-            cast(change.c[of], JSONB) == func.jsonb_build_object(*pairs, type_=JSONB),
+            *(typed(part, kind) == _literal(value, kind) for part, value, kind in values),
         )
+
+    def _parts(self, noted: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+        """The values of a key that was noted as JSON: as text, or as they are on SQLite."""
+        if self.connection.dialect.name == "sqlite":
+            quoted = (name.replace('"', '\\"') for name in self.one.key)
+            return [func.json_extract(noted, f'$."{name}"', type_=NullType()) for name in quoted]
+        pairs = cast(noted, JSONB)
+        return [pairs.op("->>", return_type=Text())(literal(n, Text)) for n in self.one.key]
+
+
+def _literal(value: Any, kind: NamedType) -> ColumnElement[Any]:
+    return typed(literal(value, Text if kind.name else NullType), kind)
 
 
 def _values(one: RecordedTable, given: Any) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ from sqlalchemy_temporal import (
     archive_history,
     history_growth,
     purge_history,
+    redact,
     resolve,
 )
 from sqlalchemy_temporal.clock.moment import Moment
@@ -108,3 +109,50 @@ def test_a_complete_archive_needs_postgresql(
 def test_growth_is_told(sqlite_engine: Engine, moments: list[Moment]) -> None:
     growth = history_growth(sqlite_engine, "item", window=timedelta(days=1))
     assert (growth.versions, growth.added, growth.partitions) == (3, 3, 0)
+
+
+def everything(engine: Engine) -> str:
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT id, name, note FROM item UNION ALL SELECT id, name, note FROM item_history"
+            )
+        )
+        return str([tuple(row) for row in rows])
+
+
+def test_a_row_and_its_past_are_redacted(sqlite_engine: Engine, moments: list[Moment]) -> None:
+    result = redact(
+        sqlite_engine, "item", 1, ["name"], replacement={"name": "–"}, author="dpo", reason="17"
+    )
+    assert (result.versions, result.live) == (3, True)
+    left = everything(sqlite_engine)
+    assert not any(secret in left for secret in ("a1", "a2", "a3"))
+    assert "b1" in left
+    item = items().tables["item"]
+    with TemporalSession(sqlite_engine) as session:
+        head = Repository(session).head
+        assert (head.operation, head.author, head.message) == ("REDACT", "dpo", "17")
+        with session.as_of(moments[0].uuid) as past:
+            rows = past.execute(select(item).order_by(item.c.id)).all()
+        assert [row.name for row in rows] == ["–", "b1", "c1"]
+
+
+def test_former_keys_are_followed(sqlite_engine: Engine, moments: list[Moment]) -> None:
+    for statement in (
+        "UPDATE item SET id = 10 WHERE id = 1",
+        "INSERT INTO item (id, name) VALUES (1, 'other')",
+    ):
+        with sqlite_engine.begin() as connection:
+            connection.execute(text(statement))
+    redact(sqlite_engine, "item", 10, ["name"], replacement={"name": "–"}, follow_key_changes=True)
+    left = everything(sqlite_engine)
+    assert not any(secret in left for secret in ("a1", "a2", "a3"))
+    assert "other" in left
+
+
+def test_only_the_live_value_is_redacted(sqlite_engine: Engine, moments: list[Moment]) -> None:
+    result = redact(sqlite_engine, "item", 1, ["name"], replacement={"name": "–"}, versions="live")
+    assert (result.versions, result.live) == (1, True)
+    left = everything(sqlite_engine)
+    assert ("a3" in left, "a2" in left) == (False, True)
