@@ -223,6 +223,34 @@ def test_disabled_and_enabled_in_one_transaction_there_is_no_gap(
     assert rows(pg_engine, table, after) == [(1, "b")]
 
 
+def test_disabled_twice_in_one_transaction_the_first_state_is_what_was_recorded(
+    pg_engine: Engine, table: Table
+) -> None:
+    table.create(pg_engine)
+    before = run(pg_engine, "INSERT INTO t VALUES (1, 'a')")
+    with pg_engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE t SET v = 'b'")
+        for _ in range(2):
+            disable(connection, None, "t", OPTIONS)
+            install(connection, table)
+            connection.exec_driver_sql("UPDATE t SET v = 'c'")
+    after = run(pg_engine)
+    assert rows(pg_engine, table, before) == [(1, "a")]
+    assert rows(pg_engine, table, after) == [(1, "c")]
+
+
+def test_computed_columns_are_kept(pg_engine: Engine) -> None:
+    prepare(
+        pg_engine,
+        "CREATE TABLE t (id int PRIMARY KEY, v text GENERATED ALWAYS AS (id::text) STORED)",
+    )
+    table = t()
+    start(pg_engine, table)
+    before = run(pg_engine, "INSERT INTO t VALUES (1)")
+    stop(pg_engine)
+    assert rows(pg_engine, table, before) == [(1, "1")]
+
+
 def test_several_gaps_are_told_apart(
     pg_engine: Engine, table: Table, moments: dict[str, Moment]
 ) -> None:

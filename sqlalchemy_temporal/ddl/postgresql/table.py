@@ -333,12 +333,24 @@ END""",
         triggers and the system column go.
         """
         only = "ONLY " if self.spec.kind == "inherited" else ""
+        names, tx = self.spec.column_names, f"{self.schema}.start_transaction()"
+        computed = ", ".join(
+            f"({c.expression}) AS {self.quote.name(c.name)}"
+            if c.expression
+            else self.quote.name(c.name)
+            for c in self.spec.columns
+        )
+        # Disabled, enabled and disabled again in one transaction, rows that this transaction
+        # wrote are there from the first time.
+        before = f"SELECT FROM {self.history} h WHERE h.{END_COLUMN} = {tx} "
+        before += f"AND h.{OPERATION_COLUMN} = 'DISABLE'"
         yield f"LOCK TABLE {only}{self.live} IN SHARE ROW EXCLUSIVE MODE"
         yield f"""INSERT INTO {self._target()}
-  SELECT {self._values("o")}, 'DISABLE', o.{TX_COLUMN}, {self.schema}.start_transaction(),
-    (SELECT x.started_at FROM {self.schema}.transaction x WHERE x.id = o.{TX_COLUMN}),
-    transaction_timestamp()
-  FROM {only}{self.live} o ON CONFLICT DO NOTHING"""
+  SELECT {self.quote.names(names, "o.")}, 'DISABLE', o.{TX_COLUMN}, (SELECT {tx}),
+    x.started_at, transaction_timestamp()
+  FROM (SELECT {computed}, {TX_COLUMN} FROM {only}{self.live}) o
+  LEFT JOIN {self.schema}.transaction x ON x.id = o.{TX_COLUMN}
+  WHERE o.{TX_COLUMN} <> (SELECT {tx}) OR NOT (SELECT EXISTS ({before}))"""
 
     def _look_up(self, source: str) -> str:
         return f"""SELECT x.id, x.started_at INTO temporal_one, temporal_began
