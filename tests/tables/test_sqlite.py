@@ -177,3 +177,23 @@ def test_many_rows_are_streamed(tables: TemporalTables, sqlite_engine: Engine) -
         )
     assert sum(1 for _ in query_temporal_data(sqlite_engine, "customers", "HEAD", buffer=5)) == 3002
     assert inspect(sqlite_engine).has_table("customers_history")
+
+
+def test_a_table_is_reverted(tables: TemporalTables, sqlite_engine: Engine) -> None:
+    then = head(sqlite_engine)
+    before = tables.query_temporal_data("customers", then.uuid).rows
+    run(
+        sqlite_engine,
+        "DELETE FROM customers WHERE id = 2",
+        "UPDATE customers SET name = 'Ann' WHERE id = 1",
+        "INSERT INTO customers VALUES (3, 'Cy', NULL)",
+    )
+    preview = tables.revert_table_data("customers", then.uuid)
+    assert (preview.inserted, preview.updated, preview.deleted) == (1, 1, 1)
+    assert len(tables.get_change_history("customers")) == 3
+    done = tables.revert_table_data("customers", then.uuid, dry_run=False, author="ana")
+    assert done.totals == preview.totals
+    assert tables.query_temporal_data("customers", "HEAD").rows == before
+    made = done.commit
+    assert made is not None
+    assert (made.operation, made.author) == ("REVERT", "ana")
