@@ -265,10 +265,11 @@ def _has_transaction(connection: Connection) -> bool:
 
 
 def _begins_by_itself(driver: Any) -> bool:
-    plain = getattr(driver, "_conn", driver)  # aiosqlite has the driver's inside
-    if getattr(plain, "autocommit", _LEGACY) != _LEGACY:
+    # Of aiosqlite's connection, which has no such attribute: it may be read in the thread of
+    # the connection only. In autocommit what is opened stays in flight until it is closed.
+    if getattr(driver, "autocommit", _LEGACY) != _LEGACY:
         return False
-    return plain.isolation_level is not None
+    return driver.isolation_level is not None
 
 
 def _open(connection: Connection, schema: str) -> None:

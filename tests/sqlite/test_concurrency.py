@@ -144,6 +144,7 @@ with Session.begin() as session:
     session.get_one(Product, 1).price = 12
 with Session() as session, session.as_of("HEAD~1") as past:
     print(past.get_one(Product, 1).price)
+engine.dispose()
 
 import sys
 optional = {"psycopg", "psycopg2", "asyncpg", "alembic", "rich"}
