@@ -121,9 +121,9 @@ def tree(session: Session) -> dict[int, tuple[str, dict[int, str]]]:
 
 
 @pytest.fixture
-def sessions(pg_engine: Engine) -> sessionmaker[TemporalSession]:
-    Base.metadata.create_all(pg_engine)
-    return sessionmaker(pg_engine, class_=TemporalSession)
+def sessions(any_engine: Engine) -> sessionmaker[TemporalSession]:
+    Base.metadata.create_all(any_engine)
+    return sessionmaker(any_engine, class_=TemporalSession)
 
 
 @settings(

@@ -20,8 +20,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from sqlalchemy_temporal import (
+    VersioningGapError,
+    disable_temporal_versioning,
+    enable_temporal_versioning,
+    query_temporal_data,
+    revert_table_data,
+)
 from sqlalchemy_temporal.capture.install import install, uninstall
 from sqlalchemy_temporal.capture.sync import sync_versioning
+from sqlalchemy_temporal.clock.describe import describe
 from sqlalchemy_temporal.clock.resolve import resolve
 from sqlalchemy_temporal.errors import (
     ConfigurationError,
@@ -355,3 +363,36 @@ def test_the_repository_reads(sqlite_engine: Engine) -> None:
         assert sorted(change.operation for change in changes) == ["DELETE", "UPDATE"]
         assert resolve(connection, "v1").seq == resolve(connection, "HEAD~1").seq == 2
         assert resolve(connection, repo.head.short).uuid == repo.head.uuid
+
+
+def test_tables_are_versioned_by_name_and_gaps_are_known(sqlite_engine: Engine) -> None:
+    run(sqlite_engine, "CREATE TABLE t (id INTEGER PRIMARY KEY, v)", "INSERT INTO t VALUES (1, 1)")
+    enable_temporal_versioning(sqlite_engine, "t")
+    run(sqlite_engine, "UPDATE t SET v = 2")
+    disable_temporal_versioning(sqlite_engine, "t")
+    run(sqlite_engine, "UPDATE t SET v = 3")
+    enable_temporal_versioning(sqlite_engine, "t")
+    run(sqlite_engine, "UPDATE t SET v = 4")
+    values = []
+    for back in range(5):
+        try:
+            values.append(query_temporal_data(sqlite_engine, "t", f"HEAD~{back}").rows[0]["v"])
+        except VersioningGapError:
+            values.append("gap")
+    assert values == [4, 3, "gap", 2, 1]
+    revert_table_data(sqlite_engine, "t", "HEAD~1", dry_run=False)
+    with sqlite_engine.connect() as connection:
+        assert connection.execute(text("SELECT * FROM t")).all() == [(1, 3)]
+
+
+def test_the_schema_of_the_options_is_the_prefix(sqlite_engine: Engine) -> None:
+    table = versioned(sqlite_engine, "CREATE TABLE t (id INTEGER PRIMARY KEY)", schema="audit")
+    with sqlite_engine.begin() as connection:
+        describe(connection, "ana")
+        connection.execute(table.insert().values(id=1))
+        connection.execute(table.insert().values(id=2))
+    with sqlite_engine.connect() as connection:
+        head = Repository(connection, "audit").head
+    assert (head.author, dict(head.counts)) == ("ana", {"public.t": {"insert": 2}})
+    names = inspect(sqlite_engine).get_table_names()
+    assert not [name for name in names if name.startswith("temporal_versioning")]
