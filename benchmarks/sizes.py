@@ -32,6 +32,9 @@ class Sizes:
         unsealed: Lengths of the unsealed tail to seal.
         storage_changes: Changes whose bytes are counted.
         archive_versions: Versions to archive, to partition and to purge.
+        repository_rows: Rows of the table whose commits are compared and restored.
+        repository_changes: Rows that a large commit changes.
+        repository_rounds: Samples of each comparison and each return.
         verify_rows: Changed rows whose hashes are computed anew.
         verify_commits: Single-row commits that are hashed together.
     """
@@ -58,6 +61,9 @@ class Sizes:
     unsealed: tuple[int, ...]
     storage_changes: int
     archive_versions: int
+    repository_rows: int
+    repository_changes: int
+    repository_rounds: int
     verify_rows: int
     verify_commits: int
 
@@ -85,6 +91,9 @@ TINY = Sizes(
     unsealed=(10,),
     storage_changes=10,
     archive_versions=200,
+    repository_rows=200,
+    repository_changes=20,
+    repository_rounds=2,
     verify_rows=100,
     verify_commits=5,
 )
@@ -113,6 +122,9 @@ QUICK = Sizes(
     unsealed=(1_000, 10_000),
     storage_changes=1_000,
     archive_versions=200_000,
+    repository_rows=20_000,
+    repository_changes=1_000,
+    repository_rounds=7,
     verify_rows=100_000,
     verify_commits=1_000,
 )
@@ -141,6 +153,9 @@ FULL = Sizes(
     unsealed=(1_000, 10_000),
     storage_changes=10_000,
     archive_versions=5_000_000,
+    repository_rows=200_000,
+    repository_changes=1_000,
+    repository_rounds=21,
     verify_rows=1_000_000,
     verify_commits=10_000,
 )

@@ -13,6 +13,7 @@ from benchmarks.sections import (
     overhead,
     plans,
     reads,
+    repository,
     single,
     storage,
     verify,
@@ -27,6 +28,7 @@ SECTIONS: Mapping[str, tuple[str, Section]] = {
     "overhead": ("Python's part in reads of the past", overhead.measure),
     "barrier": ("Resolving HEAD, and sealing", barrier.measure),
     "storage": ("Bytes", storage.measure),
+    "repository": ("Comparing commits and returning to them", repository.measure),
     "archive": ("History that grows", archive.measure),
     "verify": ("Hashes, and verifying them", verify.measure),
 }

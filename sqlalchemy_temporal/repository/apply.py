@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, and_
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import resolve
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
-from sqlalchemy_temporal.repository.catalog import Entity, load_tables
+from sqlalchemy_temporal.repository.catalog import Entity, choose, load_tables
 from sqlalchemy_temporal.repository.changes import ChangeQuery, differ
 from sqlalchemy_temporal.repository.comparing import compare
 from sqlalchemy_temporal.repository.consequences import Consequences
@@ -45,6 +45,7 @@ def plan_moment(
     keys: Iterable[object] | None = None,
     where: ColumnElement[bool] | None = None,
     lock: bool = False,
+    described: Sequence[VersionedTable] | None = None,
 ) -> Plan:
     """Plan to make the live tables equal their state at ``moment``.
 
@@ -55,16 +56,22 @@ def plan_moment(
         keys: only rows with these keys, of one table.
         where: only rows for which this condition holds now or at the moment; of one table.
         lock: let nobody else write the tables from now on.
+        described: every versioned table, when they were loaded already.
 
     Raises:
         UnrecordedMomentError: one of ``tables`` is not known at the moment.
     """
     schema = moment.schema
+    every = load_tables(connection, schema) if described is None else described
     if lock:
-        writer_of(connection, schema).lock(load_tables(connection, schema, tables))
-    diff = compare(connection, schema, moment, None, tables, keys=keys, where=where)
+        writer_of(connection, schema).lock(choose(connection, every, tables))
+    diff = compare(
+        connection, schema, moment, None, tables, keys=keys, where=where, described=every
+    )
     queries = [query.inverse() for query in diff.queries()]
-    return plan_changes(connection, queries, schema, lock=lock, unknown=diff.unknown)
+    return plan_changes(
+        connection, queries, schema, lock=lock, unknown=diff.unknown, described=every
+    )
 
 
 def plan_changes(
@@ -74,6 +81,7 @@ def plan_changes(
     *,
     lock: bool = False,
     unknown: Mapping[str, str] | None = None,
+    described: Sequence[VersionedTable] | None = None,
 ) -> Plan:
     """Plan changes of live rows.
 
@@ -84,8 +92,10 @@ def plan_changes(
         schema: the schema of the library's own tables.
         lock: the tables are locked, or shall be now, so that HEAD needs no checking.
         unknown: tables left as they are, and why, for :attr:`Plan.unknown`.
+        described: every versioned table, when they were loaded already.
     """
-    every = {table.name: table for table in load_tables(connection, schema)}
+    known = load_tables(connection, schema) if described is None else described
+    every = {table.name: table for table in known}
     chosen = [query.table for query in queries]
     if lock:
         writer_of(connection, schema).lock(chosen)

@@ -122,6 +122,37 @@ def load_tables(
     return in_order(tables)
 
 
+def choose(
+    connection: Connection, tables: Sequence[VersionedTable], names: Iterable[Entity]
+) -> list[VersionedTable]:
+    """Those of ``tables``, as :func:`load_tables` gave them, that ``names`` name; all for none.
+
+    Raises:
+        ConfigurationError: a name is not that of one of them.
+    """
+    wanted = list(names)
+    if not wanted:
+        return list(tables)
+    chosen: set[str] = set()
+    for entity in wanted:
+        named = {
+            qualified_name(schema or _default(connection), name)
+            for schema, name in _names_of(entity)
+        }
+        found = named & {table.name for table in tables}
+        if not found:
+            raise _unknown(entity, [table.name for table in tables])
+        chosen |= found
+    return [table for table in tables if table.name in chosen]
+
+
+def _unknown(entity: Entity, known: Sequence[str]) -> ConfigurationError:
+    return ConfigurationError(
+        f"{entity!r} is not a versioned table of this database; it has "
+        + (", ".join(known) or "none")
+    )
+
+
 def _ids_of(connection: Connection, entity: Entity, rows: Sequence[Row[Any]]) -> list[int]:
     """The registrations that ``entity`` names.
 
@@ -135,10 +166,7 @@ def _ids_of(connection: Connection, entity: Entity, rows: Sequence[Row[Any]]) ->
         if row.table_name == name and row.table_schema == (schema or _default(connection))
     ]
     if not found:
-        raise ConfigurationError(
-            f"{entity!r} is not a versioned table of this database; it has "
-            + (", ".join(qualified_name(r.table_schema, r.table_name) for r in rows) or "none")
-        )
+        raise _unknown(entity, [qualified_name(r.table_schema, r.table_name) for r in rows])
     return found
 
 
@@ -289,4 +317,4 @@ def _history(
     )
 
 
-__all__ = ["Entity", "ForeignKeyInfo", "UniqueInfo", "VersionedTable", "load_tables"]
+__all__ = ["Entity", "ForeignKeyInfo", "UniqueInfo", "VersionedTable", "choose", "load_tables"]

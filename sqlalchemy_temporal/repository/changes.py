@@ -26,7 +26,6 @@ from enum import Enum
 from typing import Any
 
 from sqlalchemy import (
-    CTE,
     ColumnElement,
     FromClause,
     Select,
@@ -191,31 +190,38 @@ def _places(table: VersionedTable) -> list[str]:
     return [f"v{table.columns.index(name)}" for name in table.key]
 
 
-def _ended(table: VersionedTable, earlier: Side, later: Side, keys: KeyFilter) -> CTE:
+def _ended(table: VersionedTable, earlier: Side, later: Side, keys: KeyFilter) -> Select[Any]:
     """The versions that ended between the two points; ``stood`` when they began before."""
     h = table.history.alias("h")
     start, end = h.c[TX_COLUMN], h.c[END_COLUMN]
     conditions = [earlier.ended_later(end), later.ended_already(end), keys(_key_of(table, h))]
-    found = select(*_columns(table, h), earlier.sees(start).label("stood")).where(*conditions)
-    return only_own(table, found, h).cte("ended")
+    stood = earlier.sees(start).label("stood")
+    return only_own(table, select(*_columns(table, h), stood).where(*conditions), h)
 
 
-def _by_lookup(table: VersionedTable, ended: CTE, later: Side) -> ChangeQuery:
-    places = _places(table)
-    key = select(*(ended.c[p] for p in places)).distinct().subquery("k")
-    before = ended.alias("b")
+def _by_lookup(table: VersionedTable, ended: Select[Any], later: Side) -> ChangeQuery:
+    """One row for each key, the one that stood if there is one, and what it is later.
+
+    Picked in one pass: joining the keys with what stood would be planned for as few rows as
+    the statistics know of recent transactions, which is none, and be run for many.
+    """
+    found, places = ended.subquery("e"), _places(table)
+    first = func.row_number().over(
+        partition_by=[found.c[p] for p in places], order_by=found.c.stood.desc()
+    )
+    numbered = select(*found.c, first.label("place")).subquery("n")
+    b = select(*numbered.c).where(numbered.c.place == literal_column("1")).subquery("b")
     live = table.stored.alias("l")
 
     def on(source: FromClause, names: Sequence[str]) -> list[ColumnElement[bool]]:
-        return [source.c[name] == key.c[p] for name, p in zip(names, places, strict=True)]
+        return [source.c[name] == b.c[p] for name, p in zip(names, places, strict=True)]
 
-    source: Any = key.outerjoin(before, and_(*on(before, places), before.c.stood))
     now = live
     if table.kind == "inherited":
         inner = table.stored.alias("o")
         now = only_own(table, select(*inner.c), inner).subquery("l")
     started = now.c[TX_COLUMN]
-    source = source.outerjoin(now, and_(*on(now, table.key), later.sees(started)))
+    source: Any = b.outerjoin(now, and_(*on(now, table.key), later.sees(started)))
     after: list[ColumnElement[Any]] = [now.c[name] for name in table.columns]
     has: ColumnElement[bool] = started.is_not(None)
     if later.bounds is not None:
@@ -230,11 +236,11 @@ def _by_lookup(table: VersionedTable, ended: CTE, later: Side) -> ChangeQuery:
             case((started.is_not(None), now.c[name]), else_=past.c[name]) for name in table.columns
         ]
         has = or_(has, begin.is_not(None))
-    old = tuple(before.c[f"v{i}"] for i in range(len(table.columns)))
-    had = before.c.stood.is_not(None)
+    had = b.c.stood == true()
+    old = tuple(case((had, b.c[f"v{i}"])) for i in range(len(table.columns)))
     return ChangeQuery(
         table=table,
-        key=tuple(key.c[p] for p in places),
+        key=tuple(b.c[p] for p in places),
         before=old,
         after=tuple(after),
         had=had,
@@ -245,10 +251,11 @@ def _by_lookup(table: VersionedTable, ended: CTE, later: Side) -> ChangeQuery:
 
 
 def _by_scan(
-    table: VersionedTable, ended: CTE, earlier: Side, later: Side, keys: KeyFilter
+    table: VersionedTable, ended: Select[Any], earlier: Side, later: Side, keys: KeyFilter
 ) -> ChangeQuery:
     places = _places(table)
-    before = select(ended).where(ended.c.stood).subquery("b")
+    found = ended.subquery("e")
+    before = select(*found.c).where(found.c.stood).subquery("b")
     after = _begun(table, earlier, later, keys).subquery("a")
     pairs = [before.c[p] == after.c[p] for p in places]
     source = before.join(after, and_(*pairs), full=True)

@@ -12,7 +12,7 @@ from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.errors import ConfigurationError, MomentError, UnrecordedMomentError
 from sqlalchemy_temporal.reading.refusal import check_known
-from sqlalchemy_temporal.repository.catalog import Entity, load_tables
+from sqlalchemy_temporal.repository.catalog import Entity, choose, load_tables
 from sqlalchemy_temporal.repository.changes import ChangeQuery, KeyFilter, every_key
 from sqlalchemy_temporal.repository.described import VersionedTable
 from sqlalchemy_temporal.repository.diff import Diff
@@ -31,6 +31,7 @@ def compare(
     *,
     keys: Iterable[Any] | None = None,
     where: ColumnElement[bool] | None = None,
+    described: Sequence[VersionedTable] | None = None,
 ) -> Diff:
     """What differs between two points in time.
 
@@ -43,6 +44,7 @@ def compare(
         keys: only rows with these keys (values, or tuples for composite keys); for one table.
         where: only rows for which this condition on columns of one table holds, on either
             side.
+        described: every versioned table, when they were loaded already.
 
     Raises:
         MomentError: a side names no point in time.
@@ -52,7 +54,10 @@ def compare(
     first = resolve(connection, start, schema)
     second = None if end is None else resolve(connection, end, schema)
     # A disabled table has a past, and no recorded present.
-    chosen = load_tables(connection, schema, tables, disabled=second is not None)
+    if described is None:
+        chosen = load_tables(connection, schema, tables, disabled=second is not None)
+    else:
+        chosen = choose(connection, described, tables)
     known, unknown = _known(chosen, [m for m in (first, second) if m], explicit=bool(tables))
     if keys is not None and len(known) != 1:
         raise ConfigurationError("keys= needs exactly one table to look for them in")

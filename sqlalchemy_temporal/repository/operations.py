@@ -34,7 +34,7 @@ from sqlalchemy_temporal.errors import (
     StaleParentError,
 )
 from sqlalchemy_temporal.repository.apply import plan_changes, plan_moment
-from sqlalchemy_temporal.repository.catalog import Entity, load_tables
+from sqlalchemy_temporal.repository.catalog import Entity, choose, load_tables
 from sqlalchemy_temporal.repository.comparing import compare
 from sqlalchemy_temporal.repository.outcome import Executed, Outcome, commit_of
 from sqlalchemy_temporal.repository.plan import Plan
@@ -330,10 +330,11 @@ class Operations:
         self._flush()
         connection, schema = self.connection, self.schema
         with in_savepoint(connection):
-            writer_of(connection, schema).lock(load_tables(connection, schema, tables))
+            every = load_tables(connection, schema)
+            writer_of(connection, schema).lock(choose(connection, every, tables))
             moment = resolve(connection, when, schema)
             before = self._before(moment)
-            diff = compare(connection, schema, before, moment, tables)
+            diff = compare(connection, schema, before, moment, tables, described=every)
             back = [reversal(query, conflicts) for query in diff.queries()]
             found = list_conflicts(connection, back)
             if found and conflicts == "refuse":
@@ -344,7 +345,9 @@ class Operations:
                     "conflicts='keep' or conflicts='overwrite' to decide for all of them",
                     conflicts=tuple(found),
                 )
-            plan = plan_changes(connection, [each.query for each in back], schema, lock=True)
+            plan = plan_changes(
+                connection, [each.query for each in back], schema, lock=True, described=every
+            )
             changes = self._execute(plan, Intent("REVERT"), triggers)
             return self._outcome("REVERT", moment.uuid, changes, diff.unknown, found)
 
@@ -373,11 +376,18 @@ class Operations:
             repo._describe(message, author)
             connection = repo.connection
             with in_savepoint(connection):
-                writer_of(connection, self.schema).lock(
-                    load_tables(connection, self.schema, tables)
-                )
+                every = load_tables(connection, self.schema)
+                writer_of(connection, self.schema).lock(choose(connection, every, tables))
                 moment = resolve(connection, when, self.schema)
-                plan = plan_moment(connection, moment, tables, keys=keys, where=where, lock=True)
+                plan = plan_moment(
+                    connection,
+                    moment,
+                    tables,
+                    keys=keys,
+                    where=where,
+                    lock=True,
+                    described=every,
+                )
                 moves = operation == "CHECKOUT" and moment.uuid != repo._head()
                 intent = Intent(operation, parent=moment.uuid if moves else None)
                 changes = repo._execute(plan, intent, triggers, always=moves)
