@@ -58,7 +58,8 @@ class ChangeQuery:
     Attributes:
         table: the table.
         key: an expression for each key column.
-        before: for each recorded column, its value on the side asked from.
+        before: for each recorded column, its value on the side asked from; where the row did
+            not exist there, it means nothing.
         after: the same on the side asked to.
         had: whether the row existed on the side asked from.
         has: whether it exists on the side asked to.
@@ -237,7 +238,7 @@ def _by_lookup(table: VersionedTable, ended: Select[Any], later: Side) -> Change
         ]
         has = or_(has, begin.is_not(None))
     had = b.c.stood == true()
-    old = tuple(case((had, b.c[f"v{i}"])) for i in range(len(table.columns)))
+    old = tuple(b.c[f"v{i}"] for i in range(len(table.columns)))
     return ChangeQuery(
         table=table,
         key=tuple(b.c[p] for p in places),
