@@ -116,12 +116,13 @@ class CarryingImpl(_Base):
                 super().alter_column(table_name, column_name, **given)
             return
         super().alter_column(table_name, column_name, **given)
-        _note(
-            runner,
-            schema,
-            table_name,
-            lambda state: _changed(runner, state, column_name, name, type_),
-        )
+        if before is None:
+            _note(
+                runner,
+                schema,
+                table_name,
+                lambda state: _changed(runner, state, column_name, name, type_),
+            )
 
     def rename_table(
         self, old_table_name: str, new_table_name: str, schema: str | None = None

@@ -8,7 +8,7 @@ belongs to versioning itself is never proposed for dropping.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
@@ -19,12 +19,13 @@ from alembic_ext.ops import (
     DisableVersioningOp,
     EnableVersioningOp,
     ExpectVersioningOp,
+    RenameColumnOp,
     RenameVersionedTableOp,
     SyncVersioningOp,
 )
 from alembic_ext.protect import protect
 from alembic_ext.state import TableState, state_of
-from sqlalchemy_temporal.ddl.drifts import drifts_of
+from sqlalchemy_temporal.ddl.drifts import drifts_of, option_drifts
 from sqlalchemy_temporal.ddl.installed import Installed, installed_tables
 from sqlalchemy_temporal.ddl.plans import as_recorded
 from sqlalchemy_temporal.ddl.reflect import reflect_table
@@ -143,13 +144,48 @@ class Comparison:
             return
         before = self.recorded(known)
         position = self.modified(key)
+        wanted = self.in_order(wanted, before, position)
+        said, after = ExpectVersioningOp(before), before
+        if position is None:
+            options: VersioningOptions | None = self.options(table).fitting(self.live(known))
+        else:
+            options, after = None, self.carried(before, wanted, position)
+        problems = [drift.what for drift in drifts_of(self.connection, known, options)]
         if position is not None:
-            self.upgrade.ops.insert(position, ExpectVersioningOp(before))
-            self.upgrade.ops.insert(position + 2, ExpectVersioningOp(wanted, silent=True))
-        drifts = drifts_of(self.connection, known, self.options(table).fitting(self.live(known)))
-        if drifts:
-            problems = tuple(drift.what for drift in drifts)
-            self.upgrade.ops.append(SyncVersioningOp(wanted, before=before, problems=problems))
+            problems += option_drifts(after.options, wanted.options)
+        if position is None and not problems:
+            return
+        follows: list[ops.MigrateOperation] = [ExpectVersioningOp(wanted, silent=True)]
+        if problems:
+            sync = SyncVersioningOp(wanted, before=after, problems=tuple(problems))
+            follows = [sync, *follows]
+        if position is not None:
+            self.upgrade.ops[position + 1 : position + 1] = follows
+            self.upgrade.ops.insert(position, said)
+        else:
+            self.upgrade.ops += [said, *follows]
+
+    def carried(self, before: TableState, wanted: TableState, position: int) -> TableState:
+        """The table after the changes of its columns, versioned as it was before them."""
+        options, change = before.options, self.upgrade.ops[position]
+        assert isinstance(change, ops.ModifyTableOps)  # noqa: S101 - asked for
+        for each in change.ops:
+            if isinstance(each, RenameColumnOp):
+                options = options.renamed(each.column_name, str(each.modify_name))
+        return replace(wanted, options=options.fitting(dict(wanted.columns)))
+
+    def in_order(self, wanted: TableState, before: TableState, position: int | None) -> TableState:
+        """The table with its columns in the order of the database, new ones at the end."""
+        names = [name for name, _ in before.columns]
+        change = self.upgrade.ops[position] if position is not None else None
+        for each in change.ops if isinstance(change, ops.ModifyTableOps) else ():
+            if isinstance(each, RenameColumnOp):
+                new = str(each.modify_name)
+                names = [new if name == each.column_name else name for name in names]
+        types = dict(wanted.columns)
+        first = [(name, types[name]) for name in names if name in types]
+        added = [entry for entry in wanted.columns if entry[0] not in names]
+        return replace(wanted, columns=(*first, *added))
 
     def options(self, table: Table) -> VersioningOptions:
         """How a versioned table is declared."""

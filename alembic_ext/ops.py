@@ -50,6 +50,7 @@ class EnableVersioningOp(VersioningOp):
         state: the table, and how it is versioned.
         lock_timeout: how long to wait for the table at most, as PostgreSQL writes it.
         drop_history: whether undoing this drops the history, too.
+        again: whether its history was kept from before; with ``--sql`` nobody can look.
     """
 
     name = "enable_versioning"
@@ -60,8 +61,10 @@ class EnableVersioningOp(VersioningOp):
         *,
         lock_timeout: str | None = None,
         drop_history: bool = False,
+        again: bool = False,
     ) -> None:
         super().__init__(state)
+        self.again = again
         self.lock_timeout = lock_timeout
         self.drop_history = drop_history
 
@@ -73,6 +76,7 @@ class EnableVersioningOp(VersioningOp):
         *,
         schema: str | None = None,
         lock_timeout: str | None = None,
+        again: bool = False,
         **options: Any,
     ) -> None:
         """Record every change of a table from now on.
@@ -81,13 +85,14 @@ class EnableVersioningOp(VersioningOp):
             table_name: the table. It must exist.
             schema: its schema.
             lock_timeout: how long to wait for the table at most, e.g. ``"5s"``.
+            again: its history was kept from before; needed for ``--sql`` alone.
             options: as in ``__versioned__`` (``exclude``, ``index``, ``history_schema``,
                 ``history_table_suffix``, ``capture``), ``versioning_schema`` (the library's
                 own schema), ``template``, and what the table is like for ``--sql``:
                 ``key``, ``columns``, ``generated``, ``foreign_keys``, ``kind``.
         """
         state = table_state(table_name, schema, options)
-        operations.invoke(cls(state, lock_timeout=lock_timeout))
+        operations.invoke(cls(state, lock_timeout=lock_timeout, again=again))
 
     def reverse(self) -> DisableVersioningOp:
         """Stop recording it."""
@@ -130,7 +135,8 @@ class DisableVersioningOp(VersioningOp):
 
     def reverse(self) -> EnableVersioningOp:
         """Record it again, from a new baseline."""
-        return EnableVersioningOp(self.state, drop_history=self.drop_history)
+        kept = not self.drop_history
+        return EnableVersioningOp(self.state, drop_history=self.drop_history, again=kept)
 
 
 class SyncVersioningOp(VersioningOp):

@@ -49,12 +49,23 @@ def protect(
     for op in upgrade.ops:
         if is_ours(op):
             continue
+        if isinstance(op, ops.DropTableOp):
+            _leave_out_system_column(op)
         if isinstance(op, ops.ModifyTableOps):
             op.ops = [each for each in op.ops if not _is_system_column(each)]
             if not op.ops:
                 continue
         kept.append(op)
     upgrade.ops[:] = kept
+
+
+def _leave_out_system_column(op: ops.DropTableOp) -> None:
+    """The downgrade makes the table as it was declared; enabling adds the column again."""
+    reverse = op._reverse
+    if reverse is not None:
+        reverse.columns = [
+            each for each in reverse.columns if getattr(each, "name", None) != TX_COLUMN
+        ]
 
 
 def _is_system_column(op: ops.MigrateOperation) -> bool:

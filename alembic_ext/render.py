@@ -42,7 +42,7 @@ def _call(context: AutogenContext, op: VersioningOp, *names: str, **more: Any) -
 
 def enable_versioning(context: AutogenContext, op: EnableVersioningOp) -> str:
     """``op.enable_versioning(…)``."""
-    return _call(context, op, lock_timeout=op.lock_timeout)
+    return _call(context, op, lock_timeout=op.lock_timeout, again=op.again)
 
 
 def disable_versioning(context: AutogenContext, op: DisableVersioningOp) -> str:

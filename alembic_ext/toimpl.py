@@ -37,7 +37,7 @@ def enable_versioning(operations: Operations, op: EnableVersioningOp) -> None:
             )
             return
         spec = runner.described(op.state)
-        again = runner.is_remembered_disabled(op.schema, op.table_name)
+        again = op.again or runner.is_remembered_disabled(op.schema, op.table_name)
         runner.run(plans.enable_again(spec) if again else elements.enable(spec))
         runner.remember(state_of(spec), versioned=True)
 
@@ -79,7 +79,13 @@ def sync_versioning(operations: Operations, op: SyncVersioningOp) -> None:
     spec = runner.described(op.state)
     changed = before is not None and before.options.exclude != spec.options.exclude
     runner.run(evolve.before_change(before or spec, values=changed))
+    if before is not None:
+        had, shall = before.history_schema, spec.history_schema
+        if (had, before.history_table) != (shall, spec.history_table):
+            runner.run([evolve.MoveHistory(before, spec)])
     runner.run(evolve.after_change(spec))
+    if before is not None:
+        runner.run(evolve.drop_indexes(before, spec))
     runner.remember(state_of(spec), versioned=True)
 
 

@@ -98,7 +98,7 @@ def drifts_of(
     # How history is partitioned shows in no trigger, and is changed by other means.
     parted = replace(known.options, history_partition_by=wanted.history_partition_by)
     known = replace(known, options=parted)
-    found = [*_options(known, wanted), *_columns(known, spec, live.has_system_column)]
+    found = [*option_drifts(known.options, wanted), *_columns(known, spec, live.has_system_column)]
     if connection.dialect.name == "postgresql":
         found += _objects(connection, known, spec)
     elif set(known.recorded) == set(spec.column_names) and known.options == spec.options:
@@ -106,8 +106,8 @@ def drifts_of(
     return [Drift(label, what, cure) for what in found]
 
 
-def _options(known: Installed, wanted: VersioningOptions) -> Iterator[str]:
-    had = known.options
+def option_drifts(had: VersioningOptions, wanted: VersioningOptions) -> Iterator[str]:
+    """How a table is versioned otherwise than it shall be."""
     if set(had.exclude) != set(wanted.exclude):
         yield f"excluded are {_listed(had.exclude)}, and shall be {_listed(wanted.exclude)}"
     if had.capture != wanted.capture:
@@ -240,4 +240,4 @@ def _plain(sql: str) -> str:
     return sql.replace("%%", "%")
 
 
-__all__ = ["Drift", "drifts_of"]
+__all__ = ["Drift", "drifts_of", "option_drifts"]

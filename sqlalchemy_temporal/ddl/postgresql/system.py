@@ -214,14 +214,17 @@ END $body$"""
 
 
 def _stamp_trigger(s: str) -> tuple[str, ...]:
+    """Made once: a transaction that has changed versioned rows can no longer alter it."""
     return (
-        f"DROP TRIGGER IF EXISTS stamp_commit ON {s}.pending",
-        (
-            f"CREATE CONSTRAINT TRIGGER stamp_commit AFTER INSERT ON {s}.pending "
-            "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
-            f"EXECUTE FUNCTION {s}.stamp_commit()"
-        ),
-        f"ALTER TABLE {s}.pending ENABLE ALWAYS TRIGGER stamp_commit",
+        f"""DO $do$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_trigger t
+      WHERE t.tgrelid = '{s}.pending'::regclass AND t.tgname = 'stamp_commit') THEN
+    CREATE CONSTRAINT TRIGGER stamp_commit AFTER INSERT ON {s}.pending
+      DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {s}.stamp_commit();
+    ALTER TABLE {s}.pending ENABLE ALWAYS TRIGGER stamp_commit;
+  END IF;
+END $do$""",
     )
 
 
