@@ -95,15 +95,11 @@ from sqlalchemy_temporal.tables.partitions import maintain_history_partitions, p
 from sqlalchemy_temporal.tables.purge import PurgeResult, purge_history
 from sqlalchemy_temporal.tables.query import TemporalRows, query_temporal_data
 from sqlalchemy_temporal.tables.redact import RedactionResult, redact
-from sqlalchemy_temporal.tables.revert import RevertResult, revert_table_data
+from sqlalchemy_temporal.tables.revert import revert_table_data
+from sqlalchemy_temporal.tables.reverted import RevertResult
 from sqlalchemy_temporal.tables.row_history import RowHistory, get_row_history
-from sqlalchemy_temporal.tables.status import (
-    TemporalStatus,
-    TemporalTable,
-    TemporalTableList,
-    get_temporal_status,
-    list_temporal_tables,
-)
+from sqlalchemy_temporal.tables.standing import TemporalStatus, TemporalTable, TemporalTableList
+from sqlalchemy_temporal.tables.status import get_temporal_status, list_temporal_tables
 
 __all__ = [
     "AccessModeError",

@@ -134,7 +134,11 @@ def _transaction(bind: Bind) -> Iterator[Connection]:
                 bind.begin()  # for its owner to commit
             yield bind
     else:
-        with cast("Engine", bind).begin() as connection:
+        engine = cast("Engine", bind)
+        if engine.dialect.name == "postgresql":
+            # Whatever is set for others: what is read after a lock was had must be new.
+            engine = engine.execution_options(isolation_level="READ COMMITTED")
+        with engine.connect() as connection, in_one_transaction(connection):
             yield connection
 
 

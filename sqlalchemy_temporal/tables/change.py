@@ -82,11 +82,15 @@ class RecordedChange:
 
     def summary(self) -> str:
         """What became of the values, in one line."""
-        if self.before is not None and self.after is not None:
-            return ", ".join(
-                f"{name}: {self.before[name]!r} → {self.after[name]!r}" for name in self.changed
-            )
-        return described(self.after or self.before or {})
+        return summary(self)
+
+
+def summary(change: Any) -> str:
+    """What became of the values of a row, in one line."""
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return described(after or before or {})
+    return ", ".join(f"{name}: {before[name]!r} → {after[name]!r}" for name in change.changed)
 
 
 def described(values: Mapping[str, Any]) -> str:
@@ -168,4 +172,4 @@ class Changes(Streamed[RecordedChange]):
         return f"<{type(self).__name__} {self.headline()}>"
 
 
-__all__ = ["Changes", "RecordedChange", "described"]
+__all__ = ["Changes", "RecordedChange", "described", "summary"]

@@ -17,8 +17,9 @@ from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.repository.described import VersionedTable
 from sqlalchemy_temporal.tables.access import AccessMode, reading
 from sqlalchemy_temporal.tables.change import Changes, RecordedChange
-from sqlalchemy_temporal.tables.events import Events, Period, check_operation, events
+from sqlalchemy_temporal.tables.events import Events, check_operation, events
 from sqlalchemy_temporal.tables.lookup import find_table, gaps_between
+from sqlalchemy_temporal.tables.span import Period
 from sqlalchemy_temporal.tables.stream import BLOCK, BUFFER, IN_BLOCKS, checked, hold
 from sqlalchemy_temporal.tables.times import just_before, point_in_time
 from sqlalchemy_temporal.tables.work import Bind

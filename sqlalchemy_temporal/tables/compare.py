@@ -18,7 +18,7 @@ from sqlalchemy_temporal.repository.comparing import compare
 from sqlalchemy_temporal.repository.described import VersionedTable
 from sqlalchemy_temporal.repository.diff import RowChange
 from sqlalchemy_temporal.tables.access import AccessMode, reading
-from sqlalchemy_temporal.tables.change import described
+from sqlalchemy_temporal.tables.change import summary
 from sqlalchemy_temporal.tables.expressions import Where, condition
 from sqlalchemy_temporal.tables.lookup import explained, find_table, gaps_between
 from sqlalchemy_temporal.tables.render import jsonable
@@ -137,14 +137,6 @@ class Comparison(Streamed[RowChange]):
         return f"<Comparison {self.headline()}>"
 
 
-def summary(change: Any) -> str:
-    """What became of the values of a row, in one line."""
-    if change.operation != "UPDATE":
-        return described(change.after or change.before or {})
-    before, after = change.before or {}, change.after or {}
-    return ", ".join(f"{name}: {before[name]!r} → {after[name]!r}" for name in change.changed)
-
-
 def _as_dict(change: RowChange) -> dict[str, Any]:
     return {
         "key": jsonable(change.key),
@@ -233,4 +225,4 @@ def _gaps(
     return gaps_between(connection, schema, table, early, late)
 
 
-__all__ = ["Comparison", "Totals", "combined", "compare_temporal_data", "summary"]
+__all__ = ["Comparison", "Totals", "combined", "compare_temporal_data"]

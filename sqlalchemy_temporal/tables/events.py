@@ -17,52 +17,28 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
-    JSON,
-    Column,
     ColumnElement,
     Connection,
     FromClause,
-    Integer,
     Select,
-    String,
     and_,
     case,
-    cast,
     func,
-    literal,
     select,
     union_all,
 )
 from sqlalchemy.sql.elements import Label
 
-from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.errors import UnknownOptionError
 from sqlalchemy_temporal.naming import END_COLUMN, OPERATION_COLUMN, TX_COLUMN
-from sqlalchemy_temporal.reading.dialects import rules_for
-from sqlalchemy_temporal.reading.option import Bounds
-from sqlalchemy_temporal.reading.rows import not_visible, visible
 from sqlalchemy_temporal.repository.described import VersionedTable
 from sqlalchemy_temporal.schema import SystemTables, system_of
 from sqlalchemy_temporal.tables.expressions import same_key
+from sqlalchemy_temporal.tables.moves import key_document, key_part, keys_changed, moves
+from sqlalchemy_temporal.tables.span import Period
 
 OPERATIONS: Final = ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "BASELINE")
 """What a change can be. ``DELETE`` asks for truncated rows, too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """The commits after ``start`` (None: from the beginning), up to and including ``end``."""
-
-    start: Moment | None
-    end: Moment
-
-    def contains(self, connection: Connection, tx: ColumnElement[int]) -> ColumnElement[bool]:
-        """Whether transaction ``tx`` was committed in the period."""
-        rules = rules_for(connection.dialect)
-        ended = visible(tx, Bounds.of(self.end), rules)
-        if self.start is None:
-            return ended
-        return and_(tx >= self.start.lo, not_visible(tx, Bounds.of(self.start), rules), ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +173,13 @@ def _ended(
     end = history.c[END_COLUMN]
     source: FromClause = history
     came_to: list[ColumnElement[Any]] = [history.c[name] for name in table.key]
-    if _keys_changed(connection, table, period, system):
-        moved = _moves(connection, table, period, system).subquery("m")
+    if keys_changed(connection, table, period, system):
+        moved = moves(connection, table, period, system).subquery("m")
         source = history.outerjoin(
-            moved, and_(moved.c.tx_id == end, moved.c.start == _key_json(connection, table))
+            moved, and_(moved.c.tx_id == end, moved.c.start == key_document(connection, table))
         )
         came_to = [
-            case((moved.c.tx_id.is_not(None), _part(moved.c.stop, part)), else_=part)
+            case((moved.c.tx_id.is_not(None), key_part(moved.c.stop, part)), else_=part)
             for part in came_to
         ]
     return (
@@ -218,98 +194,4 @@ def _ended(
     )
 
 
-# --------------------------------------------------------------------------- changes of keys
-
-
-def _of_table(table: VersionedTable, system: SystemTables) -> ColumnElement[bool]:
-    changes = system.pk_change
-    return and_(changes.c.table_schema == table.schema, changes.c.table_name == table.table_name)
-
-
-def _keys_changed(
-    connection: Connection, table: VersionedTable, period: Period, system: SystemTables
-) -> bool:
-    changes = system.pk_change
-    found = select(changes.c.id).where(
-        _of_table(table, system), period.contains(connection, changes.c.tx_id)
-    )
-    return connection.execute(found.limit(1)).first() is not None
-
-
-def _moves(
-    connection: Connection, table: VersionedTable, period: Period, system: SystemTables
-) -> Select[Any]:
-    """The key each row had at the beginning (``start``) and at the end of a transaction.
-
-    A row may change its key several times in one transaction, and rows may swap theirs by
-    way of a third. What counts is the whole way, so the recorded steps are put together.
-    """
-    changes = system.pk_change
-    text = String() if connection.dialect.name == "sqlite" else changes.c.old_key.type
-    old, new = (_raw(changes.c[name], text) for name in ("old_key", "new_key"))
-    steps = (
-        select(changes.c.tx_id, changes.c.id, old.label("old_key"), new.label("new_key"))
-        .where(_of_table(table, system), period.contains(connection, changes.c.tx_id))
-        .cte("steps")
-    )
-    earlier, later = steps.alias("earlier"), steps.alias("later")
-    arrived = (
-        select(earlier.c.id)
-        .where(
-            earlier.c.tx_id == steps.c.tx_id,
-            earlier.c.id < steps.c.id,
-            earlier.c.new_key == steps.c.old_key,
-        )
-        .exists()
-    )
-    ways = (
-        select(
-            steps.c.tx_id,
-            steps.c.old_key.label("start"),
-            steps.c.new_key.label("stop"),
-            steps.c.id,
-        )
-        .where(~arrived)
-        .cte("ways", recursive=True)
-    )
-    ways = ways.union_all(
-        select(ways.c.tx_id, ways.c.start, later.c.new_key, later.c.id).where(
-            later.c.tx_id == ways.c.tx_id,
-            later.c.id > ways.c.id,
-            later.c.old_key == ways.c.stop,
-        )
-    )
-    last = select(
-        ways.c.tx_id,
-        ways.c.start,
-        ways.c.stop,
-        func.row_number()
-        .over(partition_by=(ways.c.tx_id, ways.c.start), order_by=ways.c.id.desc())
-        .label("place"),
-    ).subquery("way")
-    return select(last.c.tx_id, last.c.start, last.c.stop).where(
-        last.c.place == literal(1, Integer)
-    )
-
-
-def _raw(column: Column[Any], kind: Any) -> ColumnElement[Any]:
-    return column if kind is column.type else cast(column, kind)
-
-
-def _key_json(connection: Connection, table: VersionedTable) -> ColumnElement[Any]:
-    """The key of a closed version as the triggers write keys into ``pk_change``."""
-    pairs = [part for name in table.key for part in (name, table.history.c[name])]
-    if connection.dialect.name == "sqlite":
-        return func.json_object(*pairs, type_=String)
-    return func.jsonb_build_object(*pairs)
-
-
-def _part(document: ColumnElement[Any], column: Any) -> ColumnElement[Any]:
-    """One column of a recorded key, as a value of the column's own type."""
-    name = str(column.key)
-    if isinstance(document.type, JSON):
-        return cast(func.jsonb_extract_path_text(document, name), column.type)
-    return func.json_extract(document, f'$."{name}"', type_=column.type)
-
-
-__all__ = ["OPERATIONS", "Events", "Period", "check_operation", "events"]
+__all__ = ["OPERATIONS", "Events", "check_operation", "events"]

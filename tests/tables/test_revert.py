@@ -18,6 +18,7 @@ from sqlalchemy_temporal import (
     Moment,
     NotInstalledError,
     RevertResult,
+    TemporalSession,
     TemporalTables,
     UnknownOptionError,
     describe,
@@ -249,6 +250,34 @@ def test_it_belongs_to_the_transaction_of_a_connection(
         connection.commit()
     change = tables.get_change_history("customers", newest_first=True)[0]
     assert (change.author, change.message, change.commit.operation) == ("bea", "mine", "REVERT")
+
+
+@pytest.mark.parametrize("level", ["AUTOCOMMIT", "REPEATABLE READ", "SERIALIZABLE"])
+def test_an_engine_of_any_isolation_reverts_all_or_nothing(
+    tables: TemporalTables, then: Moment, pg_engine: Engine, level: str
+) -> None:
+    other = TemporalTables(pg_engine.execution_options(isolation_level=level))
+    assert len(other.query_temporal_data("customers", then.uuid, access="restricted")) == 2
+    assert len(other.revert_table_data("customers", then.uuid)) == 3
+    done = other.revert_table_data("customers", then.uuid, dry_run=False)
+    assert done.commit is not None
+    assert done.commit.counts == {"public.customers": {"insert": 1, "update": 1, "delete": 1}}
+    assert [name for _, name in objects(pg_engine) if "plan" in name] == []
+
+
+def test_a_temporal_session_describes_the_revert(
+    tables: TemporalTables, then: Moment, pg_engine: Engine
+) -> None:
+    with TemporalSession(pg_engine) as session:
+        session.describe(author="bea", context={"ticket": 7})
+        revert_table_data(session, "customers", then.uuid, dry_run=False, message="undo it")
+        session.commit()
+    change = tables.get_change_history("customers", newest_first=True)[0]
+    assert (change.author, change.message, change.commit.context) == (
+        "bea",
+        "undo it",
+        {"ticket": 7},
+    )
 
 
 def test_objects_of_a_session_are_loaded_anew(
