@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -178,7 +178,9 @@ def _time(
     if isinstance(moment, datetime) and moment.tzinfo is not None:
         return nodes.c.effective_at >= moment if since else nodes.c.effective_at <= moment
     if isinstance(moment, timedelta):
-        now = connection.execute(select(func.now())).scalar_one()
+        now = datetime.now(UTC)  # SQLite has no other clock
+        if connection.dialect.name != "sqlite":
+            now = connection.execute(select(func.now())).scalar_one()
         return _time(connection, tables, nodes, now - moment, since=since)
     seq = resolve(connection, moment, tables.schema).seq
     return nodes.c.seq >= seq if since else nodes.c.seq <= seq

@@ -75,10 +75,11 @@ DISPUTED = "disputed"
 numbers = itertools.count()
 
 
-@pytest.fixture
-def engine(pg_engine: Engine) -> Engine:
-    tables().create_all(pg_engine)
-    return pg_engine
+@pytest.fixture(params=["pg_engine", "sqlite_engine"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    found: Engine = request.getfixturevalue(request.param)
+    tables().create_all(found)
+    return found
 
 
 def write(engine: Engine, state: Mapping[int, Row], *, before: Mapping[int, Row]) -> None:

@@ -16,11 +16,21 @@ def engine(pg_engine: Engine) -> Engine:
     return pg_engine
 
 
+@pytest.fixture(params=["postgresql", "sqlite"])
+def each_engine(request: pytest.FixtureRequest) -> Engine:
+    """The same in both databases; modules take it as their ``engine``."""
+    name = "pg_engine" if request.param == "postgresql" else "sqlite_engine"
+    engine: Engine = request.getfixturevalue(name)
+    tables().create_all(engine)
+    return engine
+
+
 @pytest.fixture
 def connection(engine: Engine) -> Iterator[Connection]:
     """A connection in a transaction that is committed at the end."""
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         yield connection
+        connection.commit()
 
 
 @pytest.fixture

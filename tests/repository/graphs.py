@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, Text, text
+from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, Text
 
 from sqlalchemy_temporal.clock.describe import describe
+from sqlalchemy_temporal.clock.intent import Intent, write_intent
 from sqlalchemy_temporal.clock.resolve import resolve
 from sqlalchemy_temporal.model.declare import versioned_table
 
@@ -42,16 +43,18 @@ def commit(
 ) -> UUID:
     """Run ``sql`` as one commit with these parents; return its uuid."""
     with engine.begin() as connection:
-        for name, uuid in (("parent", parent), ("merge_parent", merge)):
-            if uuid is not None:
-                connection.execute(
-                    text("SELECT set_config(:name, :uuid, true)"),
-                    {"name": f"temporal.{name}", "uuid": str(uuid)},
-                )
         describe(connection, author, message, context)
-        connection.execute(text(sql or "INSERT INTO note (body) VALUES ('more')"))
+        write_intent(connection, Intent(parent=parent, merge_parent=merge))
+        run(connection, sql or "INSERT INTO note (body) VALUES ('more')")
     with engine.connect() as connection:
         return resolve(connection, "HEAD").uuid
+
+
+def run(connection: Connection, sql: str) -> None:
+    """Run statements one by one, as every database can."""
+    for statement in sql.split(";"):
+        if statement.strip():
+            connection.exec_driver_sql(statement)
 
 
 def numbers(connection: Connection, uuids: list[UUID]) -> list[int]:

@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, MetaData, text
+from sqlalchemy import Engine, MetaData, inspect, text
 
 from sqlalchemy_temporal.model.declare import versioned_table
+from sqlalchemy_temporal.naming import TX_COLUMN
 from sqlalchemy_temporal.repository import Repository
 from tests.repository.graphs import commit
 
 
 def versioned(engine: Engine, *statements: str) -> None:
     """Run DDL, and version every table that it made."""
+    before = set(inspect(engine).get_table_names())
     with engine.begin() as connection:
         for statement in statements:
             connection.execute(text(statement))
     metadata = MetaData()
-    metadata.reflect(engine)
-    new = [table for table in metadata.sorted_tables if "temporal_tx_id" not in table.c]
-    for table in new:
+    metadata.reflect(engine, only=lambda name, _: name not in before)
+    for table in metadata.sorted_tables:
         versioned_table(table)
-    metadata.create_all(engine, tables=new)
+    metadata.create_all(engine)
 
 
 def part(engine: Engine, base: str, ours: str, theirs: str) -> Repository:
@@ -41,8 +42,9 @@ def part(engine: Engine, base: str, ours: str, theirs: str) -> Repository:
 def rows(engine: Engine, table: str = "price") -> Sequence[Any]:
     """The rows of a table as tuples, by key."""
     with engine.connect() as connection:
-        found = connection.execute(text(f"TABLE {table} ORDER BY id"))
-        return [tuple(row)[:-1] for row in found]  # without the system column
+        found = connection.execute(text(f"SELECT * FROM {table} ORDER BY id"))
+        shown = [name for name in found.keys() if name != TX_COLUMN]  # noqa: SIM118 - a Result
+        return [tuple(row[name] for name in shown) for row in found.mappings()]
 
 
 def cells(engine: Engine, columns: str, table: str) -> Sequence[Any]:

@@ -15,6 +15,11 @@ from tests.repository.graphs import commit
 
 
 @pytest.fixture
+def engine(each_engine: Engine) -> Engine:
+    return each_engine
+
+
+@pytest.fixture
 def repo(engine: Engine) -> Repository:
     """A repository of an engine: each operation is a transaction of its own."""
     return Repository(engine)

@@ -20,6 +20,11 @@ from tests.repository.graphs import commit
 
 
 @pytest.fixture
+def engine(each_engine: Engine) -> Engine:
+    return each_engine
+
+
+@pytest.fixture
 def made(engine: Engine) -> dict[str, UUID]:
     """Two lines that part after a, and are merged in m."""
     made = {"a": commit(engine, message="a")}

@@ -17,6 +17,12 @@ from sqlalchemy_temporal.errors import CommitError, ConfigurationError, UnknownO
 from sqlalchemy_temporal.repository import Repository
 from tests.repository.graphs import commit, tables
 
+
+@pytest.fixture
+def engine(each_engine: Engine) -> Engine:
+    return each_engine
+
+
 INSERT = "INSERT INTO price (id, name, amount) VALUES (1, 'Tea', 3), (2, 'Cake', 5)"
 
 

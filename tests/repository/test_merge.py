@@ -20,6 +20,12 @@ from sqlalchemy_temporal.repository import Repository
 from tests.repository.graphs import commit
 from tests.repository.merges import cells, part, rows, versioned
 
+
+@pytest.fixture
+def engine(each_engine: Engine) -> Engine:
+    return each_engine
+
+
 BASE = "INSERT INTO price VALUES (1, 'Tea', 3), (2, 'Cake', 5)"
 TEA = "UPDATE price SET {} WHERE id = 1"
 DELETE = "DELETE FROM price WHERE id = 1"

@@ -11,13 +11,20 @@ from sqlalchemy_temporal.repository import Repository
 from tests.repository.graphs import commit, tables
 
 
+@pytest.fixture
+def engine(each_engine: Engine) -> Engine:
+    return each_engine
+
+
 def test_a_new_database_is_on_main(repo: Repository) -> None:
     assert repo.current_branch == "main"
     [main] = repo.branches()
     assert (main.name, main.is_current, main.commit_uuid) == ("main", True, repo.head.uuid)
 
 
-def test_creating_tables_again_makes_no_branch_again(engine: Engine) -> None:
+def test_creating_tables_again_makes_no_branch_again(pg_engine: Engine) -> None:
+    engine = pg_engine
+    tables().create_all(engine)
     with engine.begin() as connection:
         Repository(connection).rename_branch("main", "trunk")
         connection.execute(text("COMMENT ON SCHEMA temporal_versioning IS 'of another version'"))
@@ -29,6 +36,7 @@ def test_creating_tables_again_makes_no_branch_again(engine: Engine) -> None:
 def test_a_branch_stays_where_it_was_made(engine: Engine, repo: Repository) -> None:
     start = repo.head.uuid
     repo.branch("spring")
+    repo.connection.commit()
     commit(engine)
     at = {branch.name: branch.commit_uuid for branch in repo.branches()}
     assert at == {"main": repo.head.uuid, "spring": start}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, select, text, update
 
 from sqlalchemy_temporal.clock.resolve import resolve
 from sqlalchemy_temporal.clock.seal import seal
@@ -15,8 +16,15 @@ from sqlalchemy_temporal.errors import (
     BeforeVersioningError,
     UnknownRevisionError,
 )
+from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.repository import Repository
-from tests.repository.graphs import commit
+from sqlalchemy_temporal.schema import system_of
+from tests.repository.graphs import commit, tables
+
+
+@pytest.fixture
+def engine(each_engine: Engine) -> Engine:
+    return each_engine
 
 
 def diamond(engine: Engine) -> dict[str, UUID]:
@@ -34,6 +42,8 @@ def sealed(connection: Connection) -> None:
 
 
 def not_sealed(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        pytest.skip("there every commit is sealed as it is made")
     assert connection.scalar(text("SELECT count(*) FROM temporal_versioning.commit")) == 0
 
 
@@ -71,10 +81,14 @@ def test_a_parent_that_is_not_there_is_refused(engine: Engine, connection: Conne
         resolve(connection, "HEAD~9")
 
 
-def test_sql_that_travels_understands_the_same_steps(
-    engine: Engine, connection: Connection
-) -> None:
-    diamond(engine)
+def test_sql_that_travels_understands_the_same_steps(pg_engine: Engine) -> None:
+    tables().create_all(pg_engine)
+    diamond(pg_engine)
+    with pg_engine.begin() as connection:
+        check_travel(connection)
+
+
+def check_travel(connection: Connection) -> None:
     for asked in ("HEAD^^2~1", "heads/main~2", "HEAD~1"):
         at = connection.scalar(
             text("SELECT temporal_versioning.travel_to(CAST(:asked AS text))"), {"asked": asked}
@@ -93,6 +107,7 @@ def test_a_name_of_two_kinds_is_ambiguous_without_its_kind(
     engine: Engine, connection: Connection, repo: Repository
 ) -> None:
     repo.tag("spring", at="HEAD")
+    connection.commit()
     commit(engine)
     repo.branch("spring", at="HEAD")
     with pytest.raises(AmbiguousRevisionError, match=r"'tags/spring' or 'heads/spring'"):
@@ -112,10 +127,9 @@ def test_the_first_digits_of_a_uuid_name_the_commit(engine: Engine, connection: 
 def test_the_first_digits_of_a_hash_name_the_commit(engine: Engine, connection: Connection) -> None:
     uuid = commit(engine)
     seal(connection)
-    connection.execute(
-        text("UPDATE temporal_versioning.commit SET hash = sha256('x') WHERE uuid = :uuid"),
-        {"uuid": uuid},
-    )
+    commits = system_of(connection, DEFAULT_SCHEMA).commit
+    hashed = hashlib.sha256(b"x").digest()
+    connection.execute(update(commits).where(commits.c.uuid == uuid).values(hash=hashed))
     digits = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
     assert resolve(connection, digits[:7]).uuid == uuid
     assert resolve(connection, digits).uuid == uuid
@@ -125,12 +139,12 @@ def test_digits_that_several_commits_begin_with_are_ambiguous(
     engine: Engine, connection: Connection
 ) -> None:
     commit(engine)
-    connection.execute(
-        text(
-            "UPDATE temporal_versioning.transaction "
-            "SET uuid = CAST('abcd0000-0000-4000-8000-00000000000' || (id % 10) AS uuid)"
-        )
-    )
+    system = system_of(connection, DEFAULT_SCHEMA)
+    for table in (system.transaction, system.commit):
+        number = table.c.id if table is system.transaction else table.c.tx_id
+        for row in connection.execute(select(number)).all():
+            uuid = UUID(f"abcd0000-0000-4000-8000-{row[0]:012}")
+            connection.execute(update(table).where(number == row[0]).values(uuid=uuid))
     with pytest.raises(AmbiguousRevisionError, match=r"abcd0000-0000-4000-8000-.*, abcd0000"):
         resolve(connection, "abcd")
 
