@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Executable, text
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from sqlalchemy_temporal.clock.commit import Commit
-from sqlalchemy_temporal.clock.describe import Description, write_description
+from sqlalchemy_temporal.clock.describe import Description, current_actor, write_description
 from sqlalchemy_temporal.clock.hooks import attach
 from sqlalchemy_temporal.clock.intent import Intent, write_intent
 from sqlalchemy_temporal.clock.moment import Moment
@@ -433,7 +433,8 @@ class Operations:
         if hasattr(self._bind, "describe"):  # a TemporalSession, which tells it at commit
             self._bind.describe(author=author, message=message, context=context)
         else:
-            write_description(self.connection, Description.checked(author, message, context))
+            said = Description.checked(author, message, context)
+            write_description(self.connection, current_actor().updated(said))
 
     def _expect(self, parent: When) -> None:
         """Insist on HEAD being ``parent``, now and at commit.

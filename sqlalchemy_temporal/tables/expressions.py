@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime, time
-from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, Table, and_
 from sqlalchemy.sql import visitors
@@ -14,6 +11,7 @@ from sqlalchemy.sql.elements import ColumnClause
 from sqlalchemy.sql.roles import ExpressionElementRole
 
 from sqlalchemy_temporal.errors import UnknownOptionError
+from sqlalchemy_temporal.repository.keys import typed_value
 
 Where = Mapping[str, Any] | ColumnElement[bool] | Callable[[Table], ColumnElement[bool]]
 """Which rows: values by column name (a list for one of several, None for NULL), an
@@ -151,7 +149,7 @@ def key_values(table: Table, key: Sequence[str], column: str | None, value: Any)
         values = [value]
     if len(values) != len(key):
         raise _not_the_key(table, key, value)
-    return tuple(_typed(table, name, each) for name, each in zip(key, values, strict=True))
+    return tuple(typed_value(table, name, each) for name, each in zip(key, values, strict=True))
 
 
 def _not_the_key(table: Table, key: Sequence[str], given: Any) -> UnknownOptionError:
@@ -159,35 +157,6 @@ def _not_the_key(table: Table, key: Sequence[str], given: Any) -> UnknownOptionE
         f"{given!r} does not name a row of {table.fullname!r}, whose primary key is "
         f"({', '.join(key)})"
     )
-
-
-_READERS: Mapping[type[Any], Callable[[str], Any]] = {
-    int: int,
-    float: float,
-    Decimal: Decimal,
-    UUID: UUID,
-    datetime: datetime.fromisoformat,
-    date: date.fromisoformat,
-    time: time.fromisoformat,
-}
-
-
-def _typed(table: Table, name: str, value: Any) -> Any:
-    """``value`` as the column has it; text is read when the column is not of text."""
-    if not isinstance(value, str):
-        return value
-    try:
-        kind = table.c[name].type.python_type
-    except NotImplementedError:
-        return value
-    read = _READERS.get(kind)
-    try:
-        return value if read is None else read(value)
-    except (ValueError, ArithmeticError) as error:
-        raise UnknownOptionError(
-            f"{value!r} is no value of {table.fullname}.{name}, which is of type "
-            f"{table.c[name].type}"
-        ) from error
 
 
 def same_key(left: Sequence[ColumnElement[Any]], right: Sequence[Any]) -> ColumnElement[bool]:
