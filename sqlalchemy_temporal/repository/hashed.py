@@ -73,6 +73,7 @@ def hashed_tables(connection: Connection, schema: str) -> list[HashedTable]:
                 history_only=kinds.get(history) != "p",
                 fixed=_fixed(row, columns[row.id]),
                 overridden=row.id in overridden,
+                purged_seq=row.purged_seq or 0,
             )
         )
     return found

@@ -77,6 +77,8 @@ class _Batch:
         complete = (table.schema, table.name) not in self.key_changes and not any(
             "insert" in each for each in counted
         )
+        # A purge took versions whose keys would lead to live rows.
+        complete = complete and self.rows[0].seq > table.purged_seq
         return Scope(self.lo, by_key=complete and table.has_history)
 
     def _is_silent(self, row: Row[Any]) -> bool:

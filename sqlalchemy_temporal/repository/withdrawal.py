@@ -166,6 +166,14 @@ class Withdrawal:
         return literal_column(f"{quoted.replace('%%', '%')}.start_transaction()", BigInteger)
 
 
+def hold_hashing(connection: Connection) -> None:
+    """Keep commits from being hashed until the transaction of ``connection`` ends.
+
+    Taken before a history table is touched, it waits for nobody who waits for that table.
+    """
+    connection.execute(select(func.pg_advisory_xact_lock(keys.LOCK_HASHING, 0)))
+
+
 def record_purged(
     connection: Connection, schema: str, table_id: int, history: FromClause, chosen: Chosen
 ) -> None:
@@ -186,7 +194,7 @@ def record_purged(
         NotInstalledError: no table has this number.
         UnhashableTypeError: a column has a type that cannot be hashed.
     """
-    connection.execute(select(func.pg_advisory_xact_lock(keys.LOCK_HASHING, 0)))
+    hold_hashing(connection)
     this = Withdrawal(connection, schema, table_id, history)
     if not this.is_hashed():
         return
@@ -287,4 +295,4 @@ def _write_redacted(this: Withdrawal, side: str, before: Table) -> None:
     )
 
 
-__all__ = ["Chosen", "Withdrawal", "is_hashable", "record_purged", "redacting"]
+__all__ = ["Chosen", "Withdrawal", "hold_hashing", "is_hashable", "record_purged", "redacting"]

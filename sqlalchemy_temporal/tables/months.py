@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy import delete, func, select, text, true
 
 from sqlalchemy_temporal.naming import END_COLUMN
-from sqlalchemy_temporal.repository.withdrawal import record_purged
+from sqlalchemy_temporal.repository.withdrawal import hold_hashing, record_purged
 from sqlalchemy_temporal.tables.order import Order, Removed, move_horizon
 from sqlalchemy_temporal.tables.partitions import (
     Partition,
@@ -61,6 +61,7 @@ def _let_go(work: Work, one: RecordedTable, partition: Partition, order: Order) 
     """Move the horizon past the month, and record how many versions go."""
     rows, transaction = partition_rows(partition), one.system.transaction
     with work.step() as connection:
+        hold_hashing(connection)
         ends = select(rows.c[END_COLUMN]).distinct()
         last = select(func.max(transaction.c.commit_seq)).where(transaction.c.id.in_(ends))
         boundary = connection.scalar(last)

@@ -9,10 +9,12 @@ month may be committed in the next.
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Connection, column, not_, select, table, text
 from sqlalchemy.exc import DBAPIError
@@ -21,9 +23,15 @@ from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
-from sqlalchemy_temporal.errors import ConfigurationError, UnsupportedDatabaseError
+from sqlalchemy_temporal.errors import (
+    ConfigurationError,
+    LockTimeoutError,
+    UnsupportedDatabaseError,
+)
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, END_COLUMN, ID_COLUMN, TX_COLUMN
+from sqlalchemy_temporal.repository.withdrawal import hold_hashing
 from sqlalchemy_temporal.tables.access import AccessMode, require_unrestricted
+from sqlalchemy_temporal.tables.locks import lock_timeout
 from sqlalchemy_temporal.tables.recorded import RecordedTable, recorded_tables
 from sqlalchemy_temporal.tables.retention import is_over
 from sqlalchemy_temporal.tables.work import Bind, working
@@ -41,6 +49,7 @@ _PARTITIONS = text(
     ORDER BY c.relname
     """
 )
+_BRIEFLY: Final = timedelta(seconds=0.5)
 _KIND = text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(:history)")
 
 
@@ -66,6 +75,7 @@ def partition_history(
     schema_name: str = "public",
     *,
     months_ahead: int = 2,
+    patience: timedelta = timedelta(seconds=10),
     access: AccessMode | None = None,
     schema: str = DEFAULT_SCHEMA,
 ) -> int:
@@ -85,6 +95,8 @@ def partition_history(
         table_name: a versioned table.
         schema_name: its schema.
         months_ahead: for so many months to come partitions are made at once.
+        patience: how long to try. Each try waits half a second for a lock at most, so that
+            writers do not queue behind it. In a caller's transaction there is one try.
         access: ``"restricted"`` allows reads only, which refuses this.
         schema: the schema of the library's own tables.
 
@@ -95,27 +107,47 @@ def partition_history(
         AccessModeError: the mode allows reads only.
         NotInstalledError: the table is not versioned.
         ConfigurationError: it belongs to an inheritance tree.
+        LockTimeoutError: the history was not to be had in time; nothing was changed.
         UnsupportedDatabaseError: the database is not PostgreSQL.
         PrivilegeError: the role may not do it.
     """
     require_unrestricted(bind, access, "partition_history()")
-    with working(bind) as work, work.step() as connection:
-        _require_postgresql(connection)
-        (one, *others) = recorded_tables(connection, schema, [table_name], table_schema=schema_name)
-        if one.only or others:
-            raise ConfigurationError(
-                f"table {one.qualified!r} belongs to an inheritance tree, whose histories "
-                "inherit from each other: they cannot be partitioned"
-            )
-        history = _regclass(connection, one.history_schema, one.history_name)
-        if connection.scalar(_KIND, {"history": history}) == "p":
-            return 0
-        quoted = connection.dialect.identifier_preparer.quote(schema)
-        moved = connection.scalar(
-            text(f"SELECT {quoted}.partition_history(CAST(:history AS regclass), :ahead)"),
-            {"history": history, "ahead": months_ahead},
+    deadline = time.monotonic() + patience.total_seconds()
+    with working(bind) as work:
+        while True:
+            try:
+                with work.step() as connection:
+                    one = _alone(connection, table_name, schema_name, schema)
+                    return _partition(connection, one, months_ahead)
+            except LockTimeoutError:
+                if not work.own or time.monotonic() > deadline:
+                    raise
+            time.sleep(secrets.SystemRandom().uniform(0.05, 0.5))
+
+
+def _alone(connection: Connection, table_name: str, schema_name: str, schema: str) -> RecordedTable:
+    """The table, which must not belong to an inheritance tree."""
+    _require_postgresql(connection)
+    (one, *others) = recorded_tables(connection, schema, [table_name], table_schema=schema_name)
+    if one.only or others:
+        raise ConfigurationError(
+            f"table {one.qualified!r} belongs to an inheritance tree, whose histories "
+            "inherit from each other: they cannot be partitioned"
         )
-        return int(moved or 0)
+    return one
+
+
+def _partition(connection: Connection, one: RecordedTable, months_ahead: int) -> int:
+    history = _regclass(connection, one.history_schema, one.history_name)
+    if connection.scalar(_KIND, {"history": history}) == "p":
+        return 0
+    # Before any lock on the table, and for as long as it takes.
+    hold_hashing(connection)
+    quoted = connection.dialect.identifier_preparer.quote(one.system.schema)
+    statement = text(f"SELECT {quoted}.partition_history(CAST(:history AS regclass), :ahead)")
+    with lock_timeout(connection, _BRIEFLY, [(one.history_schema, one.history_name)]):
+        moved = connection.scalar(statement, {"history": history, "ahead": months_ahead})
+    return int(moved or 0)
 
 
 def maintain_history_partitions(

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.naming import END_COLUMN, ID_COLUMN, TX_COLUMN
-from sqlalchemy_temporal.repository.withdrawal import record_purged
+from sqlalchemy_temporal.repository.withdrawal import hold_hashing, record_purged
 from sqlalchemy_temporal.tables import months
 from sqlalchemy_temporal.tables.order import Order, Removed, move_horizon
 from sqlalchemy_temporal.tables.recorded import RecordedTable
@@ -47,6 +47,8 @@ def remove(work: Work, one: RecordedTable, order: Order) -> Iterator[Removed]:
         last = 0
         while True:
             with work.step() as connection:
+                if connection.dialect.name == "postgresql":
+                    hold_hashing(connection)
                 upto = _next_end(connection, one, order, chosen, after=last)
                 if upto is None:
                     return

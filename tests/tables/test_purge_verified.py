@@ -42,6 +42,18 @@ def test_a_purge_is_verified(shop: Shop, options: dict[str, int], hashed: bool) 
         assert len(verified(connection)) == hashed
 
 
+def test_commits_are_hashed_in_full_after_what_they_replaced_was_purged(shop: Shop) -> None:
+    with shop.engine.begin() as connection:
+        verified(connection)
+    shop.run("UPDATE item SET note = 'x' WHERE id = 3")
+    purge(shop, 5)
+    with shop.engine.begin() as connection:
+        verified(connection)
+    shop.run("UPDATE item SET note = 'y' WHERE id = 3")
+    with shop.engine.begin() as connection:
+        verified(connection)
+
+
 def test_a_commit_that_goes_as_a_whole_leaves_no_hashes_behind(shop: Shop) -> None:
     with shop.engine.begin() as connection:
         verified(connection)

@@ -69,6 +69,7 @@ class HashedTable:
         history_only: the same for the history table.
         fixed: leaves that do not come from rows: transaction id and leaf.
         overridden: whether there are entries in ``leaf_override``.
+        purged_seq: the last commit of which versions that it ended may have been purged.
     """
 
     id: int
@@ -84,6 +85,7 @@ class HashedTable:
     history_only: bool
     fixed: tuple[tuple[int, bytes], ...] = ()
     overridden: bool = False
+    purged_seq: int = 0
 
     @property
     def qualified(self) -> str:

@@ -5,7 +5,8 @@
     the time at which the transaction that ended a version began. Rows move along; names,
     indexes and rights stay. The primary key gains the partition column, as PostgreSQL asks
     of it; the column follows from the ending transaction, so what the key refuses is the
-    same as before.
+    same as before. To be called with a short ``lock_timeout``, so that neither writers
+    queue behind it nor the server has to end one of two that wait for each other.
 ``add_partition``
     Adds the partition of one month. Made apart and attached, so that writers of other
     partitions go on; what the DEFAULT partition holds of that month moves into it.
@@ -20,7 +21,8 @@ Months are those of UTC.
 
 from __future__ import annotations
 
-from sqlalchemy_temporal.naming import TO_COLUMN
+from sqlalchemy_temporal.ddl import keys
+from sqlalchemy_temporal.naming import ID_COLUMN, TO_COLUMN
 
 _INVOKER = "LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp SET TimeZone TO 'UTC' AS $body$"
 _DEFINER = _INVOKER.replace(" SET search", " SECURITY DEFINER SET search", 1)
@@ -164,11 +166,13 @@ DECLARE
   aside text;
   aside_name text;
   parent regclass;
+  live regclass;
   key text;
   key_name text;
   definitions text[];
   definition text;
   serial text;
+  last_id bigint;
   first_at timestamptz;
   moved bigint;
   granted record;
@@ -176,7 +180,20 @@ BEGIN
   SELECT n.nspname, c.relname INTO space, bare
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = history;
   full_name := quote_ident(space) || '.' || quote_ident(bare);
+  -- Nobody hashes meanwhile: what was looked up of the table would not fit it afterwards.
+  PERFORM pg_advisory_xact_lock({keys.LOCK_HASHING}, 0);
+  -- Writers wait before their triggers begin, which would not find the history they know.
+  live := (SELECT to_regclass(quote_ident(v.table_schema) || '.' || quote_ident(v.table_name))
+    FROM {s}.versioned_tables v WHERE v.history_schema = space AND v.history_table = bare);
+  IF live IS NOT NULL THEN
+    EXECUTE 'LOCK TABLE ' || live::text || ' IN SHARE ROW EXCLUSIVE MODE';
+  END IF;
   EXECUTE 'LOCK TABLE ' || full_name || ' IN ACCESS EXCLUSIVE MODE';
+  -- The lock of a sequence outlives a savepoint that is rolled back: whoever holds that one
+  -- may be waiting for us. So it goes first, while little is lost by giving up.
+  serial := pg_get_serial_sequence(full_name, '{ID_COLUMN}');
+  EXECUTE 'SELECT last_value FROM ' || serial INTO last_id;
+  EXECUTE 'ALTER TABLE ' || full_name || ' ALTER COLUMN {ID_COLUMN} DROP IDENTITY';
   SELECT array_agg(pg_get_indexdef(i.indexrelid)) INTO definitions
   FROM pg_index i WHERE i.indrelid = history AND NOT i.indisprimary;
   SELECT c.conname, string_agg(quote_ident(a.attname), ', ' ORDER BY k.position)
@@ -189,7 +206,9 @@ BEGIN
   aside := quote_ident(space) || '.' || aside_name;
   EXECUTE 'ALTER TABLE ' || full_name || ' RENAME TO ' || aside_name;
   EXECUTE 'CREATE TABLE ' || full_name || ' (LIKE ' || aside
-    || ' INCLUDING IDENTITY INCLUDING STORAGE) PARTITION BY RANGE ({TO_COLUMN})';
+    || ' INCLUDING STORAGE) PARTITION BY RANGE ({TO_COLUMN})';
+  EXECUTE 'ALTER TABLE ' || full_name || ' ALTER COLUMN {ID_COLUMN} ADD GENERATED ALWAYS AS '
+    || 'IDENTITY (START WITH ' || last_id + 1 || ')';
   parent := to_regclass(full_name);
   EXECUTE 'CREATE TABLE ' || quote_ident(space) || '.'
     || quote_ident({s}.partition_name(bare, '_rest')) || ' PARTITION OF ' || full_name
@@ -209,9 +228,6 @@ BEGIN
   PERFORM {s}.add_months(parent, coalesce(first_at, clock_timestamp()), ahead);
   EXECUTE 'INSERT INTO ' || full_name || ' OVERRIDING SYSTEM VALUE SELECT * FROM ' || aside;
   GET DIAGNOSTICS moved = ROW_COUNT;
-  serial := pg_get_serial_sequence(full_name, 'temporal_id');
-  EXECUTE 'SELECT setval($1, greatest(1, (SELECT coalesce(max(temporal_id), 0) FROM '
-    || full_name || ') + 1), false)' USING serial::regclass;
   EXECUTE 'DROP TABLE ' || aside;
   EXECUTE 'ALTER TABLE ' || full_name || ' ADD CONSTRAINT ' || quote_ident(key_name)
     || ' PRIMARY KEY (' || key || ', {TO_COLUMN})';
