@@ -27,6 +27,7 @@ MINIMUM_VERSION = (3, 35)
 _TRIGGERS = text(
     "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name IN :names"
 ).bindparams(bindparam("names", expanding=True))
+_TYPES = text("SELECT name, type FROM pragma_table_xinfo(:name)")
 _COLUMNS = text("SELECT name FROM pragma_table_xinfo(:name) ORDER BY cid")
 
 
@@ -47,11 +48,27 @@ def columns_of(connection: Connection, name: str) -> list[str]:
 def add_columns(connection: Connection, spec: TableSpec) -> None:
     """Add the columns to history that the live table gained.
 
-    Columns of history have no type on SQLite and keep every value as it is, so a column
+    Most columns of history have no type on SQLite and keep every value as it is, so a column
     that changed its type needs nothing.
+
+    Raises:
+        SchemaDriftError: a column that history is looked up by has another type there.
     """
     sql = SqliteTableSql(spec, Quoter(connection.dialect))
-    present = {name.lower() for name in columns_of(connection, spec.history_table)}
+    history = connection.execute(_TYPES, {"name": spec.history_table})
+    present = {str(row.name).lower(): row.type for row in history}
+    retyped = [
+        f"{name} ({present[name.lower()]} in history, {wanted} in the table)"
+        for name in spec.column_names
+        if (wanted := sql.history_type(name))
+        and present.get(name.lower(), wanted) not in ("", wanted)
+    ]
+    if retyped:
+        raise SchemaDriftError(
+            f"table {spec.qualified!r}: column(s) changed type: {', '.join(retyped)}. Make the "
+            f"table {sql.history} anew with those types, copy its rows, then call "
+            "sync_versioning again"
+        )
     for name in spec.column_names:
         if name.lower() not in present:
             connection.exec_driver_sql(

@@ -396,3 +396,28 @@ def test_the_schema_of_the_options_is_the_prefix(sqlite_engine: Engine) -> None:
     assert (head.author, dict(head.counts)) == ("ana", {"public.t": {"insert": 2}})
     names = inspect(sqlite_engine).get_table_names()
     assert not [name for name in names if name.startswith("temporal_versioning")]
+
+
+@pytest.mark.parametrize("column", ["id", "parent_id"])
+def test_history_is_looked_up_by_its_indexes(sqlite_engine: Engine, column: str) -> None:
+    """SQLite uses none to compare a column that has a type with one that has none."""
+    versioned(
+        sqlite_engine,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES t)",
+    )
+    plan = f"EXPLAIN QUERY PLAN SELECT 1 FROM t CROSS JOIN t_history AS h ON h.{column} = t.id"
+    with sqlite_engine.connect() as connection:
+        steps = [row.detail for row in connection.execute(text(plan))]
+    assert any(step.startswith("SEARCH h USING") for step in steps), steps
+
+
+def test_a_key_of_another_type_needs_another_history(sqlite_engine: Engine) -> None:
+    versioned(sqlite_engine, "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
+    run(sqlite_engine, "DROP TABLE t", "CREATE TABLE t (id TEXT PRIMARY KEY, v TEXT)")
+    table = Table("t", MetaData(), autoload_with=sqlite_engine)
+    versioned_table(table)
+    with (
+        sqlite_engine.begin() as connection,
+        pytest.raises(SchemaDriftError, match="id \\(INTEGER in history, TEXT in the table"),
+    ):
+        sync_versioning(connection, table)

@@ -111,8 +111,21 @@ class SqliteTableSql:
         yield from self.index_statements()
 
     def history_column(self, name: str) -> str:
-        """A column of history: without a type, so that it keeps every value as it is."""
-        return f"{self.quote.name(name)}{_collate(self._column(name).collation)}"
+        """A column of history: without a type, so that it keeps every value as it is.
+
+        Columns that are looked up have the live table's type: SQLite uses no index to compare
+        a column without a type with one that has a type.
+        """
+        column = self._column(name)
+        declared = f" {self.history_type(name)}".rstrip()
+        return f"{self.quote.name(name)}{declared}{_collate(column.collation)}"
+
+    def history_type(self, name: str) -> str:
+        """The type of a column of history; empty for all that are not looked up."""
+        spec = self.spec
+        listed = (spec.key, *spec.foreign_keys, *spec.options.index)
+        looked_up = {each for columns in listed for each in columns}
+        return _plain_type(self._column(name).type) if name in looked_up else ""
 
     def _column(self, name: str) -> ColumnSpec:
         return next(column for column in self.spec.columns if column.name == name)
