@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy_temporal.clock.intent import Intent
 from sqlalchemy_temporal.clock.moment import Moment
@@ -29,6 +30,7 @@ from sqlalchemy_temporal.repository.dag import load_dag
 from sqlalchemy_temporal.repository.merge import state
 from sqlalchemy_temporal.repository.merge.bases import Base, base_of
 from sqlalchemy_temporal.repository.merge.decide import decided
+from sqlalchemy_temporal.repository.merge.dropped import Tips, dropped_columns, with_dropped
 from sqlalchemy_temporal.repository.merge.plan import Question, TableMerge, plan
 from sqlalchemy_temporal.repository.merge.resolve import resolve_conflicts
 from sqlalchemy_temporal.repository.merge.result import MergeResult
@@ -46,6 +48,7 @@ class _Sides:
     Attributes:
         ours: HEAD.
         theirs: what is merged.
+        tips: their last commits with a content of their own, not a switch or the like.
         nothing_new: whether ours has all of theirs: it is an ancestor, but for commits that
             only move, such as a switch.
         nothing_ours: the same the other way round.
@@ -55,6 +58,7 @@ class _Sides:
 
     ours: Moment
     theirs: Moment
+    tips: tuple[UUID, UUID]
     nothing_new: bool
     nothing_ours: bool
     result: MergeResult
@@ -285,11 +289,16 @@ class Merging(Operations):
         points = dag.merge_bases(ours.seq, theirs.seq)
         found = [commit_at(connection, system, point) for point in points]
         result = MergeResult("up-to-date", ours.uuid, theirs.uuid, tuple(uuid for _, uuid in found))
+        our_tip, their_tip = (without_moves(connection, system, each) for each in (ours, theirs))
         return _Sides(
             ours,
             theirs,
-            dag.is_ancestor(without_moves(connection, system, theirs), ours.seq),
-            dag.is_ancestor(without_moves(connection, system, ours), theirs.seq),
+            (
+                commit_at(connection, system, our_tip)[1],
+                commit_at(connection, system, their_tip)[1],
+            ),
+            dag.is_ancestor(their_tip, ours.seq),
+            dag.is_ancestor(our_tip, theirs.seq),
             result,
             base_of(dag, ours.seq, theirs.seq),
         )
@@ -299,6 +308,18 @@ class Merging(Operations):
             self.connection, self._system_tables(), sides.ours, sides.theirs, strict
         )
         return plan(question, sides.base)
+
+    def _conflicts(self, sides: _Sides, merges: Sequence[TableMerge]) -> list[dict[str, Any]]:
+        connection, system = self.connection, self._system_tables()
+        found = state.found_conflicts(connection, merges)
+        for base in sides.result.bases[:1]:
+            tips = Tips(
+                resolve(connection, base, self.schema),
+                resolve(connection, sides.tips[0], self.schema),
+                resolve(connection, sides.tips[1], self.schema),
+            )
+            found = with_dropped(found, dropped_columns(connection, system, tips))
+        return found
 
     def _forward(self, sides: _Sides, said: _Said) -> MergeResult:
         """Become what is merged: a commit that goes on from it."""
@@ -313,7 +334,7 @@ class Merging(Operations):
     def _begin_merge(self, sides: _Sides, said: _Said, when: When, *, strict: bool) -> MergeResult:
         """Merge; where that does not go through, write the merge down to be resolved."""
         merges = self._planned(sides, strict=strict)
-        rows = state.found_conflicts(self.connection, merges)
+        rows = self._conflicts(sides, merges)
         result = replace(sides.result, conflicts=tuple(map(state.conflict_of, rows)))
         if rows:
             result = replace(result, status="conflicts")
@@ -337,7 +358,7 @@ class Merging(Operations):
         """Merge with HEAD as it is now, by what was decided about conflicts."""
         connection, system = self.connection, self._system_tables()
         merges = self._planned(sides, strict=merge.strict)
-        state.store(connection, system, merge.id, state.found_conflicts(connection, merges))
+        state.store(connection, system, merge.id, self._conflicts(sides, merges))
         state.move(connection, system, merge.id, sides.ours.uuid)
         known = state.list_conflicts(connection, system, merge.id)
         conflicts = tuple(each for _, each in known)
@@ -377,7 +398,7 @@ class Merging(Operations):
             planned.discard()
             return replace(result, status="fast-forward", changes=summary)
         merges = self._planned(sides, strict=strict)
-        found = state.found_conflicts(self.connection, merges)
+        found = self._conflicts(sides, merges)
         conflicts = tuple(map(state.conflict_of, found))
         planned = plan_changes(self.connection, [each.changes() for each in merges], self.schema)
         result = replace(

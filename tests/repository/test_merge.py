@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine, text
 from sqlalchemy.orm import Session
 
+from sqlalchemy_temporal.capture.sync import sync_versioning
 from sqlalchemy_temporal.errors import (
     CommitError,
     ConfigurationError,
     MergeError,
     OpenConflictsError,
 )
+from sqlalchemy_temporal.model.declare import versioned_table
 from sqlalchemy_temporal.repository import Repository
 from tests.repository.graphs import commit
 from tests.repository.merges import cells, part, rows, versioned
@@ -600,6 +602,43 @@ def test_a_table_versioned_on_one_line_only_is_merged(engine: Engine) -> None:
     commit(engine, "UPDATE extra SET v = 'y'")
     [conflict] = repo.merge("theirs").conflicts
     assert (conflict.kind, conflict.cells) == ("both_added", {"v": (None, "y", "x")})
+
+
+def dropped_meanwhile(engine: Engine, theirs: str) -> Repository:
+    """Ours drops a column after ``theirs`` was committed on its branch."""
+    versioned(engine, "CREATE TABLE thing (id int PRIMARY KEY, v int, w text)")
+    repo = part(engine, "INSERT INTO thing VALUES (1, 1, 'x'), (2, 2, 'y')", "", theirs)
+    thing = Table("thing", MetaData(), Column("id", Integer, primary_key=True))
+    thing.append_column(Column("v", Integer))
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE thing DROP COLUMN w"))
+        sync_versioning(connection, versioned_table(thing))
+    commit(engine, "UPDATE thing SET v = 9 WHERE id = 2")
+    return repo
+
+
+def test_a_dropped_column_against_a_changed_cell_is_a_conflict(pg_engine: Engine) -> None:
+    repo = dropped_meanwhile(pg_engine, "UPDATE thing SET w = 'z', v = 5 WHERE id = 1")
+    result = repo.merge("theirs")
+    [conflict] = result.conflicts
+    assert (result.status, conflict.kind) == ("conflicts", "dropped_column")
+    assert (conflict.key, conflict.columns) == ({"id": 1}, ("w",))
+    assert conflict.cells == {"w": ("x", None, "z")}
+    repo.resolve(take="ours")
+    assert repo.merge_commit().status == "merged"
+    assert rows(pg_engine, "thing") == [(1, 5), (2, 9)]
+
+
+def test_a_dropped_column_that_nobody_wrote_to_is_no_conflict(pg_engine: Engine) -> None:
+    repo = dropped_meanwhile(pg_engine, "UPDATE thing SET v = 5 WHERE id = 1")
+    assert repo.merge("theirs").status == "merged"
+    assert rows(pg_engine, "thing") == [(1, 5), (2, 9)]
+
+
+def test_a_dropped_column_is_told_with_other_disputed_cells(pg_engine: Engine) -> None:
+    repo = dropped_meanwhile(pg_engine, "UPDATE thing SET w = 'z', v = 5 WHERE id = 2")
+    [conflict] = repo.merge("theirs").conflicts
+    assert conflict.cells == {"v": (2, 9, 5), "w": ("y", None, "z")}
 
 
 # --------------------------------------------------------------------- values of all types

@@ -43,7 +43,11 @@ def decided(
         for number, conflict in conflicts
         if conflict.values is not None and conflict.table == merge.table.name
     }
-    takes = {side: decision.c.resolution == side for side in ("ours", "theirs", "base")}
+    in_conflict = rows.c.kind.is_not(None)  # not only about a column that is gone
+    takes = {
+        side: and_(in_conflict, decision.c.resolution == side)
+        for side in ("ours", "theirs", "base")
+    }
     cells = [_cell(merge, i, decision, given, takes) for i in range(len(merge.columns.names))]
     stands = case(
         (takes["theirs"], rows.c.t),
