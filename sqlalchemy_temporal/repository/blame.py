@@ -21,6 +21,7 @@ from sqlalchemy_temporal.clock.commits import commit_from, select_nodes
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.model.changes import equal
 from sqlalchemy_temporal.naming import END_COLUMN, TX_COLUMN
+from sqlalchemy_temporal.reading.refusal import check_known
 from sqlalchemy_temporal.repository.dag import Dag, load_dag
 from sqlalchemy_temporal.repository.described import VersionedTable
 from sqlalchemy_temporal.repository.keys import key_values
@@ -47,6 +48,9 @@ def blame_row(
 ) -> dict[str, Commit]:
     """The commit that last set each recorded column of a row; empty if there is no row.
 
+    Columns that were set before the horizon of a purge are left out: it is not known by which
+    commit.
+
     Parameters:
         connection: where to ask.
         tables: the library's own tables.
@@ -56,12 +60,16 @@ def blame_row(
 
     Raises:
         ConfigurationError: ``key`` does not have the parts of the table's key.
+        UnrecordedMomentError: nothing of the table is recorded at the moment.
     """
+    check_known(table.live, moment)
     versions = _versions(connection, tables, table, key)
-    search = _Search(load_dag(connection, tables, moment.seq), versions, table)
+    purged = _purged_before(connection, tables, table)
+    search = _Search(load_dag(connection, tables, moment.seq), versions, table, purged)
     if search.at(moment.seq) is None:
         return {}
-    found = {name: search.setter(name, moment.seq) for name in table.columns}
+    setters = {name: search.setter(name, moment.seq) for name in table.columns}
+    found = {name: point for name, point in setters.items() if point is not None}
     commits = _commits(connection, tables, found.values())
     return {name: commits[point] for name, point in found.items()}
 
@@ -71,6 +79,7 @@ class _Search:
     dag: Dag
     versions: list[_Version]
     table: VersionedTable
+    purged: int
 
     def at(self, seq: int) -> _Version | None:
         """The version that stood after the commit ``seq``."""
@@ -87,8 +96,11 @@ class _Search:
         type_ = self.table.live.c[name].type
         return equal(type_, one.values._mapping[name], two.values._mapping[name])
 
-    def setter(self, name: str, seq: int) -> int:
-        """The sequence number of the commit that gave ``name`` the value it has at ``seq``."""
+    def setter(self, name: str, seq: int) -> int | None:
+        """The sequence number of the commit that gave ``name`` the value it has at ``seq``.
+
+        None when that was before the commit ``purged``, from which on the table is known.
+        """
         while True:
             line = self.dag.line_of(seq)
             begin = self.dag.begins[line]
@@ -96,6 +108,8 @@ class _Search:
             if version is None:
                 raise LookupError(name)  # only commits at which the row stands are looked at
             if version.start > begin:
+                if version.start <= self.purged:
+                    return None
                 if not self.same(name, version, self.at(version.start - 1)):
                     return version.start
                 seq = version.start - 1
@@ -103,8 +117,22 @@ class _Search:
             parents = self.dag.parents[line]
             seen = [each for each in parents if self.same(name, version, self.at(each))]
             if not seen:
-                return begin or version.start
+                unsure = any(each < self.purged for each in parents)
+                return None if unsure else begin or version.start
             seq = seen[0]
+
+
+def _purged_before(connection: Connection, tables: SystemTables, table: VersionedTable) -> int:
+    """The number of the commit from which on the table is known; 0 for all of them."""
+    listed = tables.versioned_tables
+    return (
+        connection.scalar(
+            select(listed.c.purged_seq).where(
+                listed.c.table_schema == table.schema, listed.c.table_name == table.table_name
+            )
+        )
+        or 0
+    )
 
 
 def _versions(

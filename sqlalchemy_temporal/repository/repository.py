@@ -239,7 +239,8 @@ class Repository(Comparisons, Branching, Merging, Verifying):
             at: as of when.
 
         Returns:
-            Commits by column; nothing when there is no such row.
+            Commits by column; nothing when there is no such row. Columns that were set
+            before the horizon of a purge are left out.
 
         Raises:
             ConfigurationError: the entity is not versioned, or ``key`` is not one of its.

@@ -231,3 +231,19 @@ def test_a_moment_resolved_before_a_purge_is_refused_after_it(shop: Shop) -> Non
         pytest.raises(PurgedHistoryError),
     ):
         past.execute(select(shop.table))
+
+
+def test_the_blame_of_the_graph_leaves_out_what_was_set_before(shop: Shop) -> None:
+    purged(shop, 2)
+    with shop.engine.begin() as connection:
+        repo = Repository(connection)
+        found = repo.blame("item", 1)
+        assert {name: commit.uuid for name, commit in found.items()} == {
+            "name": shop.copies[4][0].uuid
+        }
+        assert repo.blame("item", 3) == {}
+        with pytest.raises(PurgedHistoryError):
+            repo.blame("item", 1, at=shop.copies[1][0].uuid)
+    shop.run("INSERT INTO item VALUES (8, 'h1')")
+    with shop.engine.begin() as connection:
+        assert Repository(connection).blame("item", 8).keys() == {"id", "name", "note"}
