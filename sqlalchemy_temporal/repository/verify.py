@@ -83,12 +83,12 @@ class _Run:
         leaves, commits = self._amounts(within)
         edited: frozenset[int] = frozenset()
         for table in tables:
-            check = TableCheck(self.connection, self.schema, table, self.findings)
+            check = TableCheck(self.connection, self.schema, self.findings, table)
             edited |= check.rows(within, self._counter("rows", table, leaves))
         total, self.done = self.done, 0
         for table in tables if not after else ():
             self.tell(Progress("versions", table.qualified, total, leaves))
-            TableCheck(self.connection, self.schema, table, self.findings).versions()
+            TableCheck(self.connection, self.schema, self.findings, table).versions()
         chain = ChainCheck(self.schema, self.findings, edited)
         chain.run(self.connection, within, self._counter("chain", None, commits))
         self.tell(Progress("registry", None, commits, commits))
