@@ -36,7 +36,7 @@ class Link:
     lineage: Lineage
     hash: bytes | None
     marks: bytes | None
-    row: Row[Any]
+    row: Any
 
     def computed(self, lineage: Lineage | None = None) -> bytes:
         """The hash it should have."""

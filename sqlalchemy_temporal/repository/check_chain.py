@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from sqlalchemy_temporal.ddl.postgresql.checks import Range
 from sqlalchemy_temporal.repository.canonical import Lineage, edited_fields
-from sqlalchemy_temporal.repository.chain import Link, links
+from sqlalchemy_temporal.repository.chain import Link
 from sqlalchemy_temporal.repository.findings import Findings, Problem, ProblemKind
 
 
@@ -23,11 +23,13 @@ class ChainCheck:
         schema: the schema of the library's own tables.
         findings: where problems go.
         edited_roots: commits whose stored roots are known to have been edited.
+        read: reads the commits of a database, in order.
     """
 
     schema: str
     findings: Findings
     edited_roots: frozenset[int]
+    read: Callable[[Connection, str, int, int], Iterator[Link]]
     _true: dict[UUID, bytes] = field(default_factory=dict)
     _last: Link | None = None
 
@@ -39,9 +41,9 @@ class ChainCheck:
             within: the commits; the one before them is taken as it is.
             progress: called with 1 for each commit.
         """
-        anchor = next(links(connection, self.schema, within.after - 1, within.after), None)
+        anchor = next(self.read(connection, self.schema, within.after - 1, within.after), None)
         self._last = anchor
-        for link in links(connection, self.schema, within.after, within.upto):
+        for link in self.read(connection, self.schema, within.after, within.upto):
             if link.row.known:
                 if not self._fits(link):
                     self._explain(link)

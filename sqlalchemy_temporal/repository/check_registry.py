@@ -10,10 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Table, and_, func, select, text
 
-from sqlalchemy_temporal.ddl.postgresql.hashing import HashedTable
 from sqlalchemy_temporal.ddl.postgresql.table import STAMP_TRIGGER
 from sqlalchemy_temporal.errors import ConfigurationError
 from sqlalchemy_temporal.naming import TX_COLUMN, VersioningOptions, history_name
+from sqlalchemy_temporal.repository.check_rows import Named
 from sqlalchemy_temporal.repository.findings import Findings, Problem, ProblemKind
 from sqlalchemy_temporal.schema import SystemTables, system_of
 
@@ -69,16 +69,21 @@ class RegistryCheck:
     upto: int
 
     @property
+    def _own(self) -> Any:
+        """The id of the transaction under way here, whose rows nobody else sees."""
+        return text("nullif(current_setting('temporal.tx_id', true), '')::bigint")
+
+    @property
     def _system(self) -> SystemTables:
         return system_of(self.connection, self.schema)
 
-    def run(self, tables: Iterable[HashedTable]) -> None:
+    def run(self, tables: Iterable[Named]) -> None:
         """Check everything, given the ``tables`` that are registered."""
         known = list(tables)
         self._commits()
         self._roots({table.id for table in known})
         self._refs()
-        self._key_changes({(table.schema, table.name) for table in known})
+        self._key_changes({table.qualified for table in known})
         self._overrides({table.id for table in known})
         self._listed()
         self._sequences()
@@ -132,12 +137,12 @@ class RegistryCheck:
             message = f"{row.name!r} names no commit"
             self._report("altered", message, "ref", "commit_uuid", key={"name": row.name})
 
-    def _key_changes(self, tables: set[tuple[str, str]]) -> None:
+    def _key_changes(self, tables: set[str]) -> None:
         changed = self._system.pk_change
         self._of_commits(changed, "tx_id", {"id": changed.c.id})
         names = select(changed.c.table_schema, changed.c.table_name).distinct()
         for row in self.connection.execute(names):
-            if (row[0], row[1]) not in tables:
+            if f"{row[0]}.{row[1]}" not in tables:
                 message = f"{row[0]}.{row[1]} is not a versioned table"
                 self._report("unaccounted", message, "pk_change", "table_name")
 
@@ -154,11 +159,10 @@ class RegistryCheck:
 
     def _of_commits(self, table: Table, name: str, key: dict[str, Any]) -> None:
         transaction = self._system.transaction
-        own = text("nullif(current_setting('temporal.tx_id', true), '')::bigint")
         lost = (
             select(*key.values(), table.c[name].label("tx"))
             .outerjoin_from(table, transaction, transaction.c.id == table.c[name])
-            .where(and_(transaction.c.id.is_(None), table.c[name].is_distinct_from(own)))
+            .where(and_(transaction.c.id.is_(None), table.c[name].is_distinct_from(self._own)))
         )
         for row in self._some(lost):
             self._report(
@@ -204,7 +208,7 @@ class RegistryCheck:
             self._drift(row, "table_name", "there is no such table")
         if not catalog.has_history:
             self._drift(row, "history_table", "there is no such table")
-        if row.history_table != _expected_history(row):
+        if row.history_table != expected_history(row):
             self._drift(row, "options", "the name of the history table does not follow")
         if row.purged_seq is not None and not self._is_commit(row.purged_seq):
             self._drift(row, "purged_seq", f"there is no commit {row.purged_seq}")
@@ -295,7 +299,8 @@ class RegistryCheck:
         )
 
 
-def _expected_history(row: Row[Any]) -> str | None:
+def expected_history(row: Row[Any]) -> str | None:
+    """What the history table of a registered table should be called."""
     said = row.options
     options = VersioningOptions(
         schema="",

@@ -15,17 +15,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from sqlalchemy_temporal.ddl.postgresql.checks import Range
-from sqlalchemy_temporal.ddl.postgresql.hashing import HashedTable
+from sqlalchemy_temporal.repository.backends import (
+    hash_commits,
+    links,
+    reading,
+    registry_check,
+    row_checks,
+)
 from sqlalchemy_temporal.repository.check_chain import ChainCheck
-from sqlalchemy_temporal.repository.check_registry import RegistryCheck
-from sqlalchemy_temporal.repository.check_tables import TableCheck
+from sqlalchemy_temporal.repository.check_rows import Named
 from sqlalchemy_temporal.repository.digest import Digest, check_digest
 from sqlalchemy_temporal.repository.findings import Findings, Progress, Verification, Withdrawn
-from sqlalchemy_temporal.repository.hashed import hashed_tables
-from sqlalchemy_temporal.repository.hashing import apart, hash_commits
 from sqlalchemy_temporal.schema import system_of
 
 MAX_PROBLEMS: Final = 1000
@@ -60,7 +63,7 @@ def verify(
     tell = progress or _nobody
     expected = None if digest is None else Digest.parse(digest)
     hash_commits(connection, schema, progress=lambda n: tell(Progress("hashing", None, n, n)))
-    with apart(connection) as turn, turn() as other:
+    with reading(connection) as other:
         return _Run(other, schema, Findings(max_problems), tell).verify(after, expected)
 
 
@@ -79,23 +82,23 @@ class _Run:
     def verify(self, after: int, digest: Digest | None) -> Verification:
         """Do everything in turn."""
         within = self._range(after)
-        tables = hashed_tables(self.connection, self.schema)
+        tables = row_checks(self.connection, self.schema, self.findings)
         leaves, commits = self._amounts(within)
         edited: frozenset[int] = frozenset()
-        for table in tables:
-            check = TableCheck(self.connection, self.schema, self.findings, table)
-            edited |= check.rows(within, self._counter("rows", table, leaves))
+        for check in tables:
+            edited |= check.rows(within, self._counter("rows", check.named, leaves))
         total, self.done = self.done, 0
-        for table in tables if not after else ():
-            self.tell(Progress("versions", table.qualified, total, leaves))
-            TableCheck(self.connection, self.schema, self.findings, table).versions()
-        chain = ChainCheck(self.schema, self.findings, edited)
+        for check in tables if not after else ():
+            self.tell(Progress("versions", check.named.qualified, total, leaves))
+            check.versions()
+        chain = ChainCheck(self.schema, self.findings, edited, links)
         chain.run(self.connection, within, self._counter("chain", None, commits))
         self.tell(Progress("registry", None, commits, commits))
-        RegistryCheck(self.connection, self.schema, self.findings, within.upto).run(tables)
+        registry = registry_check(self.connection, self.schema, self.findings, within.upto)
+        registry.run([check.named for check in tables])
         if digest is not None:
             check_digest(self.connection, self.schema, digest, self.findings)
-        return self._result(within, tables, total)
+        return self._result(within, [check.named for check in tables], total)
 
     def _range(self, after: int) -> Range:
         commit = system_of(self.connection, self.schema).commit
@@ -117,7 +120,7 @@ class _Run:
         commits = select(func.count()).where(commit.c.seq.between(within.after + 1, within.upto))
         return int(self.connection.scalar(leaves) or 0), self.connection.scalar(commits) or 0
 
-    def _counter(self, stage: str, table: HashedTable | None, total: int) -> Callable[[int], None]:
+    def _counter(self, stage: str, table: Named | None, total: int) -> Callable[[int], None]:
         name = None if table is None else table.qualified
         self.tell(Progress(stage, name, self.done, total))
 
@@ -128,7 +131,7 @@ class _Run:
 
         return count
 
-    def _result(self, within: Range, tables: Sequence[HashedTable], leaves: int) -> Verification:
+    def _result(self, within: Range, tables: Sequence[Named], leaves: int) -> Verification:
         commit = system_of(self.connection, self.schema).commit
         head = self.connection.execute(
             select(commit.c.uuid, commit.c.hash).where(commit.c.seq == within.upto)
@@ -149,11 +152,11 @@ class _Run:
             truncated=self.findings.truncated,
         )
 
-    def _withdrawn(self, tables: Sequence[HashedTable]) -> tuple[Withdrawn, ...]:
+    def _withdrawn(self, tables: Sequence[Named]) -> tuple[Withdrawn, ...]:
         override = system_of(self.connection, self.schema).leaf_override
         names = {table.id: table.qualified for table in tables}
-        length = func.coalesce(func.sum(func.octet_length(override.c.original_hash) / 32), 0)
-        whole = func.bool_or(override.c.original_hash.is_(None))
+        length = func.coalesce(func.sum(func.length(override.c.original_hash) / 32), 0)
+        whole = func.max(case((override.c.original_hash.is_(None), 1), else_=0))
         rows = self.connection.execute(
             select(
                 override.c.table_id,

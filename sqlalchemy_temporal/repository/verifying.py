@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from sqlalchemy_temporal.clock.resolve import When, resolve
+from sqlalchemy_temporal.repository.backends import hash_commits, pinned
 from sqlalchemy_temporal.repository.digest import Digest, take_digest
 from sqlalchemy_temporal.repository.findings import Verification
-from sqlalchemy_temporal.repository.hashing import hash_commits, pinned
 from sqlalchemy_temporal.repository.verify import MAX_PROBLEMS, ProgressCallback, verify
 
 
