@@ -11,8 +11,9 @@ Each makes a virtual environment beside this file and installs what it needs, ag
 pyproject.toml has changed. `test` runs the linters, pytest and the check of the wheel, each of
 them even when another fails; with options for pytest it runs pytest alone.
 
-`--sqlalchemy SPEC` before the other options, or DEV_SQLALCHEMY in the environment, chooses the
-SQLAlchemy to use, in an environment of its own: python3 dev.py test --sqlalchemy '<2.1'
+`--sqlalchemy SPEC` and `--alembic SPEC` before the other options, or DEV_SQLALCHEMY and DEV_ALEMBIC
+in the environment, choose the versions to use, in an environment of their own:
+python3 dev.py test --sqlalchemy '<2.1' --alembic '==1.13.0'
 """
 
 import hashlib
@@ -27,6 +28,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 OLDEST_PYTHON = (3, 11)
+CHOOSABLE = ("sqlalchemy", "alembic")
 LINTERS = {
     "ruff check": ["-m", "ruff", "check", "."],
     "ruff format": ["-m", "ruff", "format", "--check", "."],
@@ -44,15 +46,16 @@ def main() -> int:
     if chore not in CHORES:
         print(__doc__)
         return 0 if chore in {"-h", "--help", "help"} else 2
-    sqlalchemy = os.environ.get("DEV_SQLALCHEMY", "")
-    if options == ["--sqlalchemy"]:
-        print("--sqlalchemy needs a version, such as '<2.1'", file=sys.stderr)
-        return 2
-    if options[:1] == ["--sqlalchemy"]:
-        _, sqlalchemy, *options = options
+    chosen = {name: os.environ.get(f"DEV_{name.upper()}", "") for name in CHOOSABLE}
+    while options and options[0].startswith("--") and options[0][2:] in chosen:
+        option, *options = options
+        if not options:
+            print(f"{option} needs a version, such as '<2.1'", file=sys.stderr)
+            return 2
+        chosen[option[2:]], *options = options
     extra, start = CHORES[chore]
     try:
-        return start(environment(extra, sqlalchemy), options)
+        return start(environment(extra, chosen), options)
     except KeyboardInterrupt:
         return 130
 
@@ -114,15 +117,14 @@ def run(python: Path, arguments: list[str]) -> int:
         return code if code >= 0 else 128 - code  # ended by a signal: as a shell says it
 
 
-def environment(extra: str, sqlalchemy: str) -> Path:
+def environment(extra: str, chosen: dict[str, str]) -> Path:
     """Make or reuse the virtual environment for an extra; return its Python."""
-    parts = [".venv", extra, re.sub(r"[^0-9a-z.]+", "-", f"sqlalchemy{sqlalchemy}")]
-    directory = ROOT / "-".join(parts if sqlalchemy else parts[:2])
+    versions = [f"{name}{version}" for name, version in chosen.items() if version]
+    named = [re.sub(r"[^0-9a-z.]+", "-", version) for version in versions]
+    directory = ROOT / "-".join([".venv", extra, *named])
     bin_directory = directory / ("Scripts" if os.name == "nt" else "bin")
     python = bin_directory / ("python.exe" if os.name == "nt" else "python")
-    requirements = ["--editable", f".[{extra}]"]
-    if sqlalchemy:
-        requirements.append(f"sqlalchemy{sqlalchemy}")
+    requirements = ["--editable", f".[{extra}]", *versions]
     stamp = directory / "installed"
     inputs = [sys.version, str(directory), *requirements, (ROOT / "pyproject.toml").read_text()]
     digest = hashlib.sha256("\0".join(inputs).encode()).hexdigest()
