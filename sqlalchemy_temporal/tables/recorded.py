@@ -6,7 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, DateTime, TableClause, Text, column, select, table
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    DateTime,
+    TableClause,
+    Text,
+    column,
+    inspect,
+    select,
+    table,
+)
 from sqlalchemy import text as sql_text
 from sqlalchemy.sql.elements import quoted_name
 
@@ -47,7 +57,7 @@ class RecordedTable:
         key: the key columns.
         history_key: what they are called in history.
         columns: its recorded columns, and what they are called in history.
-        disabled: whether its changes are not recorded at present.
+        disabled: whether its changes are not recorded at present, or it was dropped.
         purged_seq: the number of the commit from which on it is known; None for all.
         system: the library's own tables.
         only: whether its history is a member of an inheritance tree, and must be named
@@ -129,7 +139,26 @@ def recorded_tables(
             )
         roots = {trees.get(e.id, e.id) for e in found if e.qualified in asked}
         found = [e for e in found if trees.get(e.id, e.id) in roots]
-    return [replace(e, only=True) if e.id in trees else e for e in found]
+    return [
+        replace(each, only=each.id in trees, disabled=each.disabled or not has_live)
+        for each, has_history, has_live in _there(connection, found)
+        if has_history or names is not None
+    ]
+
+
+def _there(
+    connection: Connection, found: Iterable[RecordedTable]
+) -> list[tuple[RecordedTable, bool, bool]]:
+    """For each table, whether its history and the live table are there, or were dropped."""
+    has_table = inspect(connection).has_table
+    return [
+        (
+            each,
+            has_table(each.history_name, schema=each.history_schema if each.in_schemas else None),
+            has_table(each.name, schema=each.schema if each.in_schemas else None),
+        )
+        for each in found
+    ]
 
 
 def _recorded(row: Any, system: SystemTables) -> RecordedTable:

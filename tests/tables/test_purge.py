@@ -247,3 +247,13 @@ def test_the_blame_of_the_graph_leaves_out_what_was_set_before(shop: Shop) -> No
     shop.run("INSERT INTO item VALUES (8, 'h1')")
     with shop.engine.begin() as connection:
         assert Repository(connection).blame("item", 8).keys() == {"id", "name", "note"}
+
+
+def test_the_history_of_a_table_that_was_dropped_is_purged(shop: Shop) -> None:
+    with shop.engine.begin() as connection:
+        connection.execute(text("DROP TABLE item CASCADE"))
+    assert purge_history(shop.engine, "HEAD", keep_last=1, dry_run=False).removed == 3
+    with shop.engine.begin() as connection:
+        assert history_rows(connection) == ["a4", "b1", "d1"]
+        connection.execute(text("DROP TABLE temporal_versioning.item_history"))
+    assert purge_history(shop.engine, "HEAD").removed == 0
