@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal, overload
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import sessionmaker
@@ -25,6 +25,7 @@ from sqlalchemy_temporal.repository.comparisons import Comparisons
 from sqlalchemy_temporal.repository.deletion import delete_commit, undelete_commit
 from sqlalchemy_temporal.repository.details import CommitDetails, read_details
 from sqlalchemy_temporal.repository.drawing.graph import Graph, draw
+from sqlalchemy_temporal.repository.drawing.lanes import GraphRow
 from sqlalchemy_temporal.repository.log import LogFilter, read_log
 from sqlalchemy_temporal.repository.merging import Merging
 from sqlalchemy_temporal.repository.operations import Bind
@@ -99,6 +100,7 @@ class Repository(Comparisons, Branching, Merging, Verifying):
             raise UnknownRevisionError(f"the commit {moment.uuid} is no longer in the log")
         return commit_from(row)
 
+    @overload
     def log(
         self,
         *entities: Entity,
@@ -115,7 +117,47 @@ class Repository(Comparisons, Branching, Merging, Verifying):
         offset: int = 0,
         first_parent: bool = False,
         include_deleted: bool = False,
-    ) -> list[Commit]:
+        graph: Literal[False] = ...,
+    ) -> list[Commit]: ...
+
+    @overload
+    def log(
+        self,
+        *entities: Entity,
+        revisions: When | None = None,
+        author: str | None = None,
+        message: str | re.Pattern[str] | None = None,
+        context: Mapping[str, Any] | None = None,
+        operation: str | None = None,
+        since: datetime | timedelta | When | None = None,
+        until: datetime | timedelta | When | None = None,
+        key: Any = None,
+        before: When | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        first_parent: bool = False,
+        include_deleted: bool = False,
+        graph: Literal[True],
+    ) -> list[GraphRow]: ...
+
+    def log(
+        self,
+        *entities: Entity,
+        revisions: When | None = None,
+        author: str | None = None,
+        message: str | re.Pattern[str] | None = None,
+        context: Mapping[str, Any] | None = None,
+        operation: str | None = None,
+        since: datetime | timedelta | When | None = None,
+        until: datetime | timedelta | When | None = None,
+        key: Any = None,
+        before: When | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        first_parent: bool = False,
+        include_deleted: bool = False,
+        graph: bool = False,
+    ) -> list[Commit] | list[GraphRow]:
         """The commits, newest first and each one before its parents.
 
         Without ``revisions`` these are all commits there are, whatever branch they are on.
@@ -141,6 +183,7 @@ class Repository(Comparisons, Branching, Merging, Verifying):
             first_parent: of merges follow only the first parent, from HEAD if no
                 ``revisions`` are given.
             include_deleted: also commits deleted from the log.
+            graph: give each commit its place in a drawing, too: the rows of :meth:`graph`.
 
         Raises:
             ConfigurationError: an entity is not versioned, or ``key`` is not one of its.
@@ -163,6 +206,8 @@ class Repository(Comparisons, Branching, Merging, Verifying):
             first_parent=first_parent,
             include_deleted=include_deleted,
         )
+        if graph:
+            return list(self._graph(wanted).rows)
         return read_log(self.connection, self._system, wanted)
 
     def graph(
@@ -187,6 +232,9 @@ class Repository(Comparisons, Branching, Merging, Verifying):
             MomentError: a commit or time that was given cannot be resolved.
         """
         wanted = LogFilter(entities=entities, revisions=revisions, limit=limit, **filters)
+        return self._graph(wanted)
+
+    def _graph(self, wanted: LogFilter) -> Graph:
         system = self._system
         commits = read_log(self.connection, system, wanted)
         named = (*self.tags(), *self.branches())

@@ -86,6 +86,17 @@ def test_commits_that_are_left_out_are_passed_through(
     assert merge.parents == (made["b"], made["x"])
 
 
+def test_the_log_can_tell_the_places_of_a_drawing(made: dict[str, UUID], repo: Repository) -> None:
+    rows = repo.log(graph=True, limit=4)
+    assert [(row.commit.message, row.lane) for row in rows] == [
+        ("m", 0),
+        ("c", 0),
+        ("x", 1),
+        ("b", 0),
+    ]
+    assert rows[0].leaving == (1,)
+
+
 def test_rich_draws_the_same_in_colour(made: dict[str, UUID], repo: Repository) -> None:
     graph = repo.graph()
     console = Console(

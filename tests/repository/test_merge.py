@@ -19,7 +19,7 @@ from sqlalchemy_temporal.errors import (
 )
 from sqlalchemy_temporal.model.declare import versioned_table
 from sqlalchemy_temporal.repository import Repository
-from tests.repository.graphs import commit
+from tests.repository.graphs import commit, tables
 from tests.repository.merges import cells, part, rows, versioned
 
 
@@ -469,6 +469,28 @@ def test_writers_wait_and_lose_nothing(engine: Engine) -> None:
         assert not done.wait(0.2)
     writer.join(10)
     assert rows(engine)[0] == (1, "Tee", 14)
+
+
+def test_merges_at_the_same_time_are_made_one_after_the_other(pg_engine: Engine) -> None:
+    tables().create_all(pg_engine)
+    repo = part(pg_engine, BASE, changed("amount = 4"), changed("name = 'Tee'"))
+    repo.switch("theirs")
+    repo.switch("more", create=True)
+    commit(pg_engine, "UPDATE price SET amount = 6 WHERE id = 2")
+    repo.switch("main")
+    names = ["theirs", "more"]
+    results: dict[str, str] = {}
+    threads = [
+        threading.Thread(target=lambda n=name: results.update({n: repo.merge(n).status}))
+        for name in names
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert set(results) == set(names)
+    assert set(results.values()) <= {"merged", "up-to-date"}
+    assert rows(pg_engine) == [(1, "Tee", 4), (2, "Cake", 6)]
 
 
 def test_a_session_sees_the_merged_rows(engine: Engine) -> None:
