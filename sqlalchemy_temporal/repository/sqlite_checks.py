@@ -25,6 +25,7 @@ from sqlalchemy_temporal.repository.sqlite_leaves import (
     SqliteLeaves,
     SqliteTable,
     original_root,
+    without_times,
 )
 from sqlalchemy_temporal.schema import system_of
 
@@ -207,7 +208,7 @@ class SqliteRegistryCheck(RegistryCheck):
 
     def _listed(self) -> None:
         listed = self._system.versioned_tables
-        rows = self.connection.execute(select(listed).order_by(listed.c.id)).all()
+        rows = self.connection.execute(select(*without_times(listed)).order_by(listed.c.id)).all()
         for row in rows:
             self._one_listed(row)
         self._triggered({row.table_name for row in rows})

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Column, Connection, Table, select
 
 from sqlalchemy_temporal.ddl.columns import ColumnIdentity, identities
 from sqlalchemy_temporal.errors import UnhashableTypeError
+from sqlalchemy_temporal.instant import Instant
 from sqlalchemy_temporal.naming import (
     END_COLUMN,
     FROM_COLUMN,
@@ -90,7 +91,7 @@ class Leaf:
 def sqlite_tables(connection: Connection, schema: str) -> list[SqliteTable]:
     """Every registered table."""
     listed = system_of(connection, schema).versioned_tables
-    rows = connection.execute(select(listed).order_by(listed.c.id)).all()
+    rows = connection.execute(select(*without_times(listed)).order_by(listed.c.id)).all()
     raw = connection.exec_driver_sql(
         f"SELECT id, enabled_at FROM {_q(connection, listed.name)}"  # noqa: S608 - quoted
     )
@@ -112,6 +113,11 @@ def sqlite_tables(connection: Connection, schema: str) -> list[SqliteTable]:
         )
         for row in rows
     ]
+
+
+def without_times(table: Table) -> list[Column[Any]]:
+    """The columns that are no times: text that is none would be an error to read as one."""
+    return [column for column in table.c if not isinstance(column.type, Instant)]
 
 
 def _columns(connection: Connection, table: str) -> frozenset[str]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sqlalchemy_temporal.clock.resolve import resolve
 from sqlalchemy_temporal.embedded.binaries import find_binaries
@@ -260,3 +261,21 @@ def test_a_dump_restored_elsewhere_has_the_same_answers_and_hashes(
     with elsewhere.begin() as connection:
         assert Repository(connection).verify(digest=digest).ok
         assert copy_of(connection, tables())["owner"]
+
+
+async def test_asyncio_drivers_can_hash_and_verify(async_pg_engine: AsyncEngine) -> None:
+    async with async_pg_engine.begin() as connection:
+        await connection.run_sync(tables().create_all)
+    for statement in WORK:
+        async with async_pg_engine.begin() as connection:
+            await connection.exec_driver_sql(statement)
+    async with async_pg_engine.connect() as connection:
+        digest = await connection.run_sync(lambda c: Repository(c).digest())
+        found = await connection.run_sync(lambda c: Repository(c).verify(digest=digest))
+        assert found.ok, str(found)
+        assert found.commits == 7
+    async with async_pg_engine.begin() as connection:
+        await connection.exec_driver_sql(f"UPDATE {SCHEMA}.owner_history SET note = 'z'")
+    async with async_pg_engine.connect() as connection:
+        found = await connection.run_sync(lambda c: Repository(c).verify())
+        assert {p.table for p in found.problems} == {f"{SCHEMA}.owner_history"}
