@@ -90,12 +90,19 @@ def summary(change: Any) -> str:
     before, after = change.before, change.after
     if before is None or after is None:
         return described(after or before or {})
-    return ", ".join(f"{name}: {before[name]!r} → {after[name]!r}" for name in change.changed)
+    return ", ".join(
+        f"{name}: {_spoken(before[name])} → {_spoken(after[name])}" for name in change.changed
+    )
 
 
 def described(values: Mapping[str, Any]) -> str:
     """``values`` in one line."""
-    return ", ".join(f"{name}={value!r}" for name, value in values.items())
+    return ", ".join(f"{name}={_spoken(value)}" for name, value in values.items())
+
+
+def _spoken(value: Any) -> str:
+    """A value as people write it; text in quotes."""
+    return repr(value) if isinstance(value, str) else str(value)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
-_WIDTH: Final = 40
+_WIDTH: Final = 60
 """Characters of one cell that are shown."""
 SHOWN: Final = 20
 """Rows that are shown."""
