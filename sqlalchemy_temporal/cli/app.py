@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy_temporal.cli import codes
 from sqlalchemy_temporal.cli.output import Output
 from sqlalchemy_temporal.cli.settings import Settings, read_settings
-from sqlalchemy_temporal.clock.describe import actor, describe
+from sqlalchemy_temporal.clock.describe import actor
 from sqlalchemy_temporal.errors import TemporalError
 from sqlalchemy_temporal.repository import Repository
 from sqlalchemy_temporal.tables.access import ACCESS_OPTION, reading, writing
@@ -72,8 +72,6 @@ class App:
             AccessModeError: the mode allows reads only.
         """
         with self.acting(), writing(self.engine, None, what) as connection:
-            if self.settings.author is not None:
-                describe(connection, self.settings.author)
             yield Repository(connection, self.settings.schema)
 
     @contextmanager
@@ -163,7 +161,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command and return its exit code; what went wrong is one line on stderr."""
     debug = "--debug" in arguments or bool(os.environ.get("VSG_DEBUG"))
     try:
-        result = _complete().main(args=list(arguments), prog_name="vsg", standalone_mode=False)
+        result = complete().main(args=list(arguments), prog_name="vsg", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as ended:
         return ended.exit_code
@@ -187,12 +185,16 @@ def run(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else codes.OK
 
 
-def _complete() -> click.Group:
-    """The group with all its commands."""
+def complete() -> click.Group:
+    """The command with all its commands."""
     from sqlalchemy_temporal.cli import commands
 
     for command in commands.every():
         cli.add_command(command)
+    for command in (cli, *cli.commands.values()):
+        # Click keeps the lines of a paragraph that begins with a backspace character; in
+        # the docstrings, which are raw, it is written out.
+        command.help = (command.help or "").replace("\\b\n", "\b\n")
     return cli
 
 
@@ -202,4 +204,4 @@ def pass_app(command: Callable[Concatenate[App, P], R]) -> Callable[P, R]:
     return given
 
 
-__all__ = ["App", "cli", "pass_app", "run"]
+__all__ = ["App", "cli", "complete", "pass_app", "run"]

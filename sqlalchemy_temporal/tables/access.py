@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session, scoped_session
 
 from sqlalchemy_temporal.capture.install import in_autocommit, in_one_transaction
+from sqlalchemy_temporal.clock.describe import current_actor, write_description
 from sqlalchemy_temporal.errors import AccessModeError, UnknownOptionError
 from sqlalchemy_temporal.tables.work import Bind
 
@@ -109,6 +110,8 @@ def writing(bind: Bind, access: AccessMode | None, what: str) -> Iterator[Connec
     if session is not None:
         session.flush()
     with _transaction(bind) as connection:
+        if isinstance(bind, Engine) and current_actor():
+            write_description(connection, current_actor())
         yield connection
     if session is not None:
         session.expire_all()  # what it has loaded may be something else now

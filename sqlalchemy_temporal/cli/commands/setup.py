@@ -1,4 +1,4 @@
-"""``init``, ``enable``, ``disable``, ``tables``, ``status``: which tables are versioned."""
+"""``init``, ``enable``, ``disable``, ``tables``, ``status``: what is versioned; ``completion``."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def init(app: App) -> None:
     enable does it by itself; this is for whoever wants to grant rights on them first.
 
     \b
+    vsg init
     vsg --url postgresql://owner@host/shop init
     """
     from sqlalchemy_temporal.capture.install import install_system
@@ -176,6 +177,25 @@ def status(app: App, table: str | None, as_json: bool) -> None:
     )
 
 
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    r"""Print what makes a shell complete commands and options.
+
+    \b
+    vsg completion bash >> ~/.bashrc
+    vsg completion zsh >> ~/.zshrc
+    vsg completion fish > ~/.config/fish/completions/vsg.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    from sqlalchemy_temporal.cli.app import complete
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101 - these three come with click
+    click.echo(kind(complete(), {}, "vsg", "_VSG_COMPLETE").source())
+
+
 def _print(app: App, found: Any, *, as_json: bool) -> None:
     if as_json:
         app.output.json(found.to_dict())
@@ -185,4 +205,4 @@ def _print(app: App, found: Any, *, as_json: bool) -> None:
         app.output.note(note)
 
 
-COMMANDS: Final = (init, enable, disable, tables, status)
+COMMANDS: Final = (init, enable, disable, tables, status, completion)

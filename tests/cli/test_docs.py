@@ -1,0 +1,83 @@
+"""docs/cli.md: its session is real, and its reference is the command's own help."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from sqlalchemy import URL, create_engine, text
+
+from tests.cli.conftest import ROOT, Vsg
+
+PAGE = ROOT / "docs" / "cli.md"
+VARYING = (
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+\+00:00)?"), "<time>"),
+    (re.compile(r"\b[0-9a-f]{10}\b"), "<commit>"),
+    (re.compile(r" +$", re.MULTILINE), ""),
+)
+
+
+def steady(output: str) -> list[str]:
+    for pattern, name in VARYING:
+        output = pattern.sub(name, output)
+    return output.splitlines()
+
+
+def session() -> list[tuple[str, str]]:
+    block = re.search(r"<!-- session -->\n```console\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert block is not None
+    steps = re.split(r"^\$ (.*)\n", block[1], flags=re.MULTILINE)[1:]
+    return list(zip(steps[::2], steps[1::2], strict=True))
+
+
+def test_the_session_prints_what_the_page_says(vsg: Vsg, pg_url: URL, tmp_path: Path) -> None:
+    engine = create_engine(pg_url)
+    with engine.begin() as connection:
+        connection.execute(
+            text("CREATE TABLE customers (id int PRIMARY KEY, name text, city text)")
+        )
+        connection.execute(
+            text(
+                "CREATE TABLE orders (id int PRIMARY KEY, customer_id int REFERENCES customers, "
+                "price numeric(8, 2))"
+            )
+        )
+        connection.execute(
+            text("INSERT INTO customers VALUES (1, 'Ana', 'Rome'), (2, 'Bea', 'Rome')")
+        )
+        connection.execute(text("INSERT INTO orders VALUES (7, 2, 10), (8, 1, 99.5)"))
+    for command, printed in session():
+        program, *arguments = shlex.split(command)
+        if program == "psql":
+            with engine.begin() as connection:
+                connection.execute(text(arguments[-1]))
+            continue
+        ran = vsg(*arguments)
+        assert steady(ran.out + ran.err) == steady(printed), command
+    engine.dispose()
+
+
+def test_the_reference_is_the_commands_own_help() -> None:
+    finished = subprocess.run(
+        [sys.executable, "scripts/update_cli.py", "--check"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+def test_shells_are_told_how_to_complete(vsg: Vsg) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        assert "_VSG_COMPLETE" in vsg("completion", shell).out
+
+
+def test_every_command_has_an_example_in_its_help(vsg: Vsg) -> None:
+    text = PAGE.read_text()
+    sections = re.findall(r"^### (vsg \S+)\n\n```text\n(.*?)```", text, re.DOTALL | re.MULTILINE)
+    assert len(sections) > 30
+    assert [name for name, help_text in sections if f"  {name}" not in help_text] == []
