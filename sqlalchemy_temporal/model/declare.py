@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import inspect as python_inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from sqlalchemy import Column, Connection, FromClause, Table, event
 from sqlalchemy.ext.declarative import AbstractConcreteBase
@@ -136,8 +136,9 @@ def _declare_class(mapper: Mapper[Any], class_: type[Any]) -> None:
 def _attach_hooks(mapper: Mapper[Any], connection: Connection, _: object) -> None:
     """Let the engine of any session that writes a versioned object tell its transactions."""
     if connection.dialect.name == "sqlite":
-        options = options_of(cast("Table", mapper.local_table))
-        attach(connection, options.schema if options else DEFAULT_SCHEMA)
+        for table in mapper.tables:
+            options = options_of(table) if isinstance(table, Table) else None
+            attach(connection, options.schema if options else DEFAULT_SCHEMA)
 
 
 def _add_attribute(class_: type[Any], name: str, descriptor: object) -> None:
