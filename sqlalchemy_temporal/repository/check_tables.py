@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Row
 
 from sqlalchemy_temporal.ddl.postgresql import checks
 from sqlalchemy_temporal.ddl.postgresql.hashing import HashedTable, LeafSql
@@ -18,6 +17,7 @@ from sqlalchemy_temporal.naming import END_COLUMN, FROM_COLUMN, TO_COLUMN, TX_CO
 from sqlalchemy_temporal.repository.check_rows import LOCATED, RowCheck
 from sqlalchemy_temporal.repository.findings import Problem
 from sqlalchemy_temporal.repository.hashed import leaf_sql
+from sqlalchemy_temporal.repository.hashing import scanning
 
 _STREAM: Final = 10_000
 
@@ -57,7 +57,7 @@ class TableCheck(RowCheck):
         """
         statement = checks.compare_roots(self._s, self._sql, self.table, within)
         suspect: list[Row[Any]] = []
-        with _scanning(self.connection):
+        with scanning(self.connection):
             for part in self._partitions(statement):
                 progress(sum(row.leaves for row in part))
                 off = (
@@ -67,7 +67,7 @@ class TableCheck(RowCheck):
                 )
                 suspect += islice(off, self.findings.limit - len(suspect))
         suspect.sort(key=lambda row: row.seq)
-        with _scanning(self.connection):
+        with scanning(self.connection):
             edited = self._locate(suspect[:LOCATED])
         for row in suspect[LOCATED:]:
             self.report("altered", "the rows it changed are not as recorded", row.seq)
@@ -80,7 +80,7 @@ class TableCheck(RowCheck):
 
     def versions(self) -> None:
         """Check that each version belongs to commits, and that no two overlap."""
-        with _scanning(self.connection):
+        with scanning(self.connection):
             self._versions()
 
     def _versions(self) -> None:
@@ -133,13 +133,3 @@ class TableCheck(RowCheck):
         if not times.to_same:
             return END_COLUMN if times.to_known else TO_COLUMN
         return None
-
-
-@contextmanager
-def _scanning(connection: Connection) -> Iterator[None]:
-    """Plan for reading all rows once: statistics that lag behind suggest nested loops."""
-    setting = text("SELECT set_config('enable_nestloop', :value, true)")
-    before = connection.scalar(text("SELECT current_setting('enable_nestloop')"))
-    connection.execute(setting, {"value": "off"})
-    yield
-    connection.execute(setting, {"value": before})

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,6 +34,8 @@ _COMMITS: Final = 5000
 _ROWS: Final = 500_000
 """A batch has at most so many commits, and rows unless one commit alone has more."""
 
+_MANY: Final = 200
+"""Commits for which reading whole tables is planned, rather than looking rows up."""
 _PINNED: Final = {
     "search_path": "pg_catalog, pg_temp",
     "row_security": "off",
@@ -162,6 +164,16 @@ def pinned(connection: Connection) -> Iterator[Connection]:
         _set(connection, before)
 
 
+@contextmanager
+def scanning(connection: Connection) -> Iterator[None]:
+    """Plan for reading all rows once: statistics that lag behind suggest nested loops."""
+    setting = text("SELECT set_config('enable_nestloop', :value, true)")
+    before = connection.scalar(text("SELECT current_setting('enable_nestloop')"))
+    connection.execute(setting, {"value": "off"})
+    yield
+    connection.execute(setting, {"value": before})
+
+
 def _set(connection: Connection, settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         connection.execute(
@@ -200,8 +212,13 @@ def _hash_batch(connection: Connection, schema: str) -> int:
         scope = batch.scope_of(table)
         if scope is None and not batch.names() <= known:
             scope = Scope(batch.lo)  # renamed since
-        if scope is not None:
-            leaves = leaf_sql(connection, schema, table).original_leaves(scope)
+        if scope is None:
+            continue
+        many = len(commits) > _MANY
+        if many:
+            scope = Scope(scope.lo)
+        leaves = leaf_sql(connection, schema, table).original_leaves(scope)
+        with scanning(connection) if many else nullcontext():
             connection.exec_driver_sql(insert_roots(s, table.id, roots(leaves), commits))
     _write_hashes(connection, schema, list(links(connection, schema, first - 1, last)))
     return len(batch.rows)
