@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,8 @@ def links(
     """The commits numbered ``after + 1`` to ``upto``, in order, a few at a time."""
     statement = text(select_links(in_text(connection, schema)))
     while True:
-        rows = connection.execute(statement, {"after": after, "upto": upto, "step": step}).all()
+        with planned(connection, "enable_seqscan"):
+            rows = connection.execute(statement, {"after": after, "upto": upto, "step": step}).all()
         yield from (_link(row) for row in rows)
         if len(rows) < step:
             return
@@ -84,3 +86,13 @@ def in_text(connection: Connection, schema: str) -> str:
     """The quoted ``schema`` as ``text()`` takes it, which knows ``:name`` and ``%`` itself."""
     quoted = connection.dialect.identifier_preparer.quote(schema)
     return quoted.replace("%%", "%").replace(":", "\\:")
+
+
+@contextmanager
+def planned(connection: Connection, without: str) -> Iterator[None]:
+    """Plan without a way that statistics which lag behind suggest, e.g. ``enable_nestloop``."""
+    setting = text("SELECT set_config(:name, :value, true)")
+    before = connection.scalar(text("SELECT current_setting(:name)"), {"name": without})
+    connection.execute(setting, {"name": without, "value": "off"})
+    yield
+    connection.execute(setting, {"name": without, "value": before})

@@ -14,10 +14,10 @@ from sqlalchemy_temporal.ddl.postgresql import checks
 from sqlalchemy_temporal.ddl.postgresql.hashing import HashedTable, LeafSql
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.naming import END_COLUMN, FROM_COLUMN, TO_COLUMN, TX_COLUMN
+from sqlalchemy_temporal.repository.chain import planned
 from sqlalchemy_temporal.repository.check_rows import LOCATED, RowCheck
 from sqlalchemy_temporal.repository.findings import Problem
 from sqlalchemy_temporal.repository.hashed import leaf_sql
-from sqlalchemy_temporal.repository.hashing import scanning
 
 _STREAM: Final = 10_000
 
@@ -57,7 +57,7 @@ class TableCheck(RowCheck):
         """
         statement = checks.compare_roots(self._s, self._sql, self.table, within)
         suspect: list[Row[Any]] = []
-        with scanning(self.connection):
+        with planned(self.connection, "enable_nestloop"):
             for part in self._partitions(statement):
                 progress(sum(row.leaves for row in part))
                 off = (
@@ -67,7 +67,7 @@ class TableCheck(RowCheck):
                 )
                 suspect += islice(off, self.findings.limit - len(suspect))
         suspect.sort(key=lambda row: row.seq)
-        with scanning(self.connection):
+        with planned(self.connection, "enable_nestloop"):
             edited = self._locate(suspect[:LOCATED])
         for row in suspect[LOCATED:]:
             self.report("altered", "the rows it changed are not as recorded", row.seq)
@@ -80,7 +80,7 @@ class TableCheck(RowCheck):
 
     def versions(self) -> None:
         """Check that each version belongs to commits, and that no two overlap."""
-        with scanning(self.connection):
+        with planned(self.connection, "enable_nestloop"):
             self._versions()
 
     def _versions(self) -> None:

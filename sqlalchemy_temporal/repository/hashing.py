@@ -26,7 +26,7 @@ from sqlalchemy_temporal.ddl.postgresql.chain import insert_roots, update_hashes
 from sqlalchemy_temporal.ddl.postgresql.hashing import HashedTable, Scope, roots
 from sqlalchemy_temporal.errors import UnsupportedDatabaseError
 from sqlalchemy_temporal.repository.canonical import Lineage, field_marks
-from sqlalchemy_temporal.repository.chain import Link, in_text, links
+from sqlalchemy_temporal.repository.chain import Link, in_text, links, planned
 from sqlalchemy_temporal.repository.hashed import hashed_tables, leaf_sql
 from sqlalchemy_temporal.schema import system_of
 
@@ -164,16 +164,6 @@ def pinned(connection: Connection) -> Iterator[Connection]:
         _set(connection, before)
 
 
-@contextmanager
-def scanning(connection: Connection) -> Iterator[None]:
-    """Plan for reading all rows once: statistics that lag behind suggest nested loops."""
-    setting = text("SELECT set_config('enable_nestloop', :value, true)")
-    before = connection.scalar(text("SELECT current_setting('enable_nestloop')"))
-    connection.execute(setting, {"value": "off"})
-    yield
-    connection.execute(setting, {"value": before})
-
-
 def _set(connection: Connection, settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         connection.execute(
@@ -218,7 +208,7 @@ def _hash_batch(connection: Connection, schema: str) -> int:
         if many:
             scope = Scope(scope.lo)
         leaves = leaf_sql(connection, schema, table).original_leaves(scope)
-        with scanning(connection) if many else nullcontext():
+        with planned(connection, "enable_nestloop") if many else nullcontext():
             connection.exec_driver_sql(insert_roots(s, table.id, roots(leaves), commits))
     _write_hashes(connection, schema, list(links(connection, schema, first - 1, last)))
     return len(batch.rows)
