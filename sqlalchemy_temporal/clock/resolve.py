@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, or_, select
 
 from sqlalchemy_temporal.clock.backends import clock_of
 from sqlalchemy_temporal.clock.backends.interface import Question
@@ -60,7 +60,7 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
     clock = clock_of(connection)
     if isinstance(when, Moment):
         if not clock.snapshot_is_fixed(connection):
-            return _purged_since(connection, when)
+            return _as_tables_are(connection, when)
         question = Question("commit", str(when.uuid))
     else:
         question = _question(when)
@@ -68,22 +68,31 @@ def resolve(connection: Connection, when: When, schema: str = DEFAULT_SCHEMA) ->
     return clock.resolve(connection, schema, replace(question, label=_label(when)))
 
 
-def _purged_since(connection: Connection, moment: Moment) -> Moment:
-    """``moment``, refusing also what has been purged since it was resolved."""
+def _as_tables_are(connection: Connection, moment: Moment) -> Moment:
+    """``moment``, knowing what has been purged and disabled since it was resolved."""
     tables = system_of(connection, moment.schema)
     listed, commit = tables.versioned_tables, tables.commit
+    disabled = listed.c.disabled_tx_id.is_not(None)
     rows = connection.execute(
-        select(listed.c.history_schema, listed.c.history_table, commit.c.effective_at)
+        select(
+            (listed.c.history_schema + "." + listed.c.history_table).label("history"),
+            disabled.label("disabled"),
+            (func.coalesce(listed.c.purged_seq, 0) > moment.seq).label("purged"),
+            commit.c.effective_at,
+        )
         .outerjoin_from(listed, commit, commit.c.seq == listed.c.purged_seq)
-        .where(listed.c.purged_seq > moment.seq)
-    )
+        .where(or_(disabled, listed.c.purged_seq > moment.seq))
+    ).all()
     known = {each.history for each in moment.unknown}
-    purged = {
-        Unknown(f"{row.history_schema}.{row.history_table}", "purged", None, row.effective_at)
+    fresh = {
+        Unknown(row.history, "purged", None, row.effective_at)
         for row in rows
+        if row.purged and row.history not in known
     }
-    fresh = {each for each in purged if each.history not in known}
-    return replace(moment, unknown=moment.unknown | fresh) if fresh else moment
+    closed = frozenset(row.history for row in rows if row.disabled)
+    if not fresh and closed == moment.closed:
+        return moment
+    return replace(moment, unknown=moment.unknown | fresh, closed=closed)
 
 
 def _label(when: object) -> str:

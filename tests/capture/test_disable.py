@@ -158,10 +158,10 @@ def test_a_disabled_table_is_an_ordinary_table_with_a_past(pg_engine: Engine, ta
 def test_a_moment_resolved_before_goes_on_being_answered(pg_engine: Engine, table: Table) -> None:
     table.create(pg_engine)
     before = run(pg_engine, "INSERT INTO t VALUES (1, 'a')")
-    stop(pg_engine)
-    start(pg_engine, table)
-    with pg_engine.begin() as connection, as_of(connection, before) as past:
-        assert past.execute(select(table)).all() == [(1, "a")]
+    for change in (stop, lambda engine: start(engine, table)):
+        change(pg_engine)
+        with pg_engine.begin() as connection, as_of(connection, before) as past:
+            assert past.execute(select(table)).all() == [(1, "a")]
 
 
 def test_a_row_of_the_past_by_key_is_found_in_history(pg_engine: Engine, table: Table) -> None:
