@@ -281,7 +281,7 @@ def _begun(table: VersionedTable, earlier: Side, later: Side, keys: KeyFilter) -
     live = table.stored.alias("l")
     start = live.c[TX_COLUMN]
     stands: ColumnElement[int] = literal_column("1").label("stands")
-    begun = [earlier.misses(start), later.sees(start), keys(_key_of(table, live))]
+    begun = [earlier.began_later(start), later.sees(start), keys(_key_of(table, live))]
     present = only_own(table, select(*_columns(table, live), stands).where(*begun), live)
     if later.bounds is None:
         return present
@@ -289,7 +289,7 @@ def _begun(table: VersionedTable, earlier: Side, later: Side, keys: KeyFilter) -
     start, end = h.c[TX_COLUMN], h.c[END_COLUMN]
     conditions = [
         later.ended_later(end),
-        earlier.misses(start),
+        earlier.began_later(start),
         later.sees(start),
         keys(_key_of(table, h)),
     ]

@@ -44,6 +44,15 @@ class Side:
             return ~true()
         return and_(end >= self.bounds.lo, self.misses(end))
 
+    def began_later(self, start: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether a version that began by transaction ``start`` was not there yet.
+
+        The first condition follows from the second; a BRIN index can answer it.
+        """
+        if self.bounds is None:
+            return ~true()
+        return and_(start >= self.bounds.lo, self.misses(start))
+
     def ended_already(self, end: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether a version that ended by transaction ``end`` was over here."""
         return self.sees(end)
