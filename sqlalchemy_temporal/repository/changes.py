@@ -13,6 +13,9 @@ is found in one of two ways:
     By the keys of what ended. It finds all there is when no row came under a new key,
     which the counts of the commits between tell: no insert, no changed key. The live table is
     never scanned.
+``NEWEST``
+    The same, and also the rows from some key on, where new rows are when the database
+    numbers them. Whether those are all, their number tells (:func:`new_rows`).
 ``SCAN``
     By a scan for versions that began between the two points. It is needed when rows were
     inserted, and is cheaper when a large part of the table changed.
@@ -29,13 +32,17 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Select,
+    SelectBase,
     and_,
     case,
+    exists,
+    false,
     func,
     literal_column,
     or_,
     select,
     true,
+    union_all,
 )
 
 from sqlalchemy_temporal.naming import END_COLUMN, TX_COLUMN
@@ -48,6 +55,7 @@ class Way(Enum):
     """How the rows at the later point are found; see the module."""
 
     LOOKUP = "lookup"
+    NEWEST = "newest"
     SCAN = "scan"
 
 
@@ -154,6 +162,8 @@ def changes(
     later: Side,
     way: Way,
     keys: KeyFilter = every_key,
+    *,
+    since: int = 0,
 ) -> ChangeQuery:
     """The rows of ``table`` that differ between two points in time.
 
@@ -164,11 +174,66 @@ def changes(
         way: how to find the rows of the later side; :attr:`Way.LOOKUP` is exact only when
             no key is new there.
         keys: which keys to look at.
+        since: for :attr:`Way.NEWEST`, the smallest key that is new.
     """
     ended = _ended(table, earlier, later, keys)
     if way is Way.LOOKUP:
         return _by_lookup(table, ended, later)
+    if way is Way.NEWEST:
+        (key,) = table.key
+        new = [
+            only_own(table, select(*_columns(table, rows), false().label("stood")), rows).where(
+                rows.c[key] >= since, *conditions, keys(_key_of(table, rows))
+            )
+            for rows, conditions in _new(table, earlier, later)
+        ]
+        return _by_lookup(table, ended.union_all(*new), later)
     return _by_scan(table, ended, earlier, later, keys)
+
+
+def new_rows(table: VersionedTable, earlier: Side, later: Side, largest: int) -> Select[Any]:
+    """A SELECT of how many rows are new, as far as can be told quickly, and their least key.
+
+    When as many are as were inserted between the two points, there are no others.
+
+    Parameters:
+        table: a table with one key column.
+        earlier: the earlier side.
+        later: the later side.
+        largest: how many live rows to look at, those with the largest keys.
+    """
+    (key,) = table.key
+    (live, _), *past = _new(table, earlier, later)
+    top = select(live.c[key], live.c[TX_COLUMN]).order_by(live.c[key].desc()).limit(largest)
+    found = top.subquery("top")
+    parts = [select(found.c[key].label("key")).where(*_began(found, earlier, later))]
+    parts += [select(rows.c[key].label("key")).where(*conditions) for rows, conditions in past]
+    each, h = union_all(*parts).subquery("each"), table.history.alias("before")
+    stood = exists().where(
+        h.c[key] == each.c.key,
+        earlier.ended_later(h.c[END_COLUMN]),
+        earlier.sees(h.c[TX_COLUMN]),
+    )
+    statement: Select[Any] = select(*[func.count(), func.min(each.c.key)])
+    return statement.where(~stood)
+
+
+def _new(
+    table: VersionedTable, earlier: Side, later: Side
+) -> list[tuple[FromClause, list[ColumnElement[bool]]]]:
+    """Where rows of the later side are that began since the earlier one, and which."""
+    live, h = table.stored.alias("new"), table.history.alias("replaced")
+    found: list[tuple[FromClause, list[ColumnElement[bool]]]]
+    found = [(live, _began(live, earlier, later))]
+    if later.bounds is not None:
+        past = [later.ended_later(h.c[END_COLUMN]), *_began(h, earlier, later)]
+        found.append((h, past))
+    return found
+
+
+def _began(source: FromClause, earlier: Side, later: Side) -> list[ColumnElement[bool]]:
+    start = source.c[TX_COLUMN]
+    return [earlier.began_later(start), later.sees(start)]
 
 
 def only_own(table: VersionedTable, statement: Select[Any], source: FromClause) -> Select[Any]:
@@ -200,7 +265,7 @@ def _ended(table: VersionedTable, earlier: Side, later: Side, keys: KeyFilter) -
     return only_own(table, select(*_columns(table, h), stood).where(*conditions), h)
 
 
-def _by_lookup(table: VersionedTable, ended: Select[Any], later: Side) -> ChangeQuery:
+def _by_lookup(table: VersionedTable, ended: SelectBase, later: Side) -> ChangeQuery:
     """One row for each key, the one that stood if there is one, and what it is later.
 
     Picked in one pass: joining the keys with what stood would be planned for as few rows as
@@ -307,4 +372,13 @@ def differ(
     return and_(or_(had, has), or_(~had, ~has, ~same(before, after)))
 
 
-__all__ = ["ChangeQuery", "KeyFilter", "Way", "changes", "differ", "every_key", "only_own"]
+__all__ = [
+    "ChangeQuery",
+    "KeyFilter",
+    "Way",
+    "changes",
+    "differ",
+    "every_key",
+    "new_rows",
+    "only_own",
+]

@@ -225,12 +225,13 @@ class Diff:
     def _queries(self, table: VersionedTable) -> Iterator[ChangeQuery]:
         if not self.span.touches(table):
             return
-        way = self.span.way(self.connection, table)
+        way, since = self.span.way(self.connection, table)
         dialect = self.connection.dialect
         backwards = self.end is not None and self.end.seq < self.start.seq
         earlier, later = (self.end, self.start) if backwards else (self.start, self.end)
         for keys in self.filters:
-            found = changes(table, side_of(earlier, dialect), side_of(later, dialect), way, keys)
+            sides = side_of(earlier, dialect), side_of(later, dialect)
+            found = changes(table, *sides, way, keys, since=since)
             yield self.where(found.inverse() if backwards else found)
 
     def _rows(self, query: ChangeQuery) -> Iterator[RowChange]:

@@ -11,12 +11,17 @@ from sqlalchemy import Connection, func, select, text
 
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.own import own_counts
-from sqlalchemy_temporal.repository.changes import Way
+from sqlalchemy_temporal.repository.changes import Way, new_rows
 from sqlalchemy_temporal.repository.described import VersionedTable
+from sqlalchemy_temporal.repository.sides import side_of
 from sqlalchemy_temporal.schema import has_schemas, system_of
 
 _FEW: Final = 1000
 """So many changed rows are always looked up by key."""
+_MOST: Final = 10_000
+"""So many rows with the largest keys are looked through for new ones."""
+_NUMBERED: Final = ("smallint", "integer", "bigint", "int")
+"""Types of keys that databases count up."""
 _PART: Final = 0.1
 """The part of a table from which on scanning it is cheaper than looking rows up."""
 
@@ -41,16 +46,40 @@ class Span:
         """Whether ``table`` may differ between the two points."""
         return table.name in self.counts or self._interrupted(table)
 
-    def way(self, connection: Connection, table: VersionedTable) -> Way:
-        """How the changed rows of ``table`` are best found."""
+    def way(self, connection: Connection, table: VersionedTable) -> tuple[Way, int]:
+        """How the changed rows of ``table`` are best found.
+
+        Returns:
+            The way, and for :attr:`Way.NEWEST` the smallest key that is new.
+        """
         counts = self.counts.get(table.name, {})
-        new_keys = counts.get("insert", 0) > 0 or table.name in self.rekeyed
-        if new_keys or self._interrupted(table):
-            return Way.SCAN
-        changed = counts.get("update", 0) + counts.get("delete", 0)
-        if changed <= _FEW or changed <= _PART * _rows(connection, table):
-            return Way.LOOKUP
-        return Way.SCAN
+        if table.name in self.rekeyed or self._interrupted(table):
+            return Way.SCAN, 0
+        changed = sum(counts.values())
+        if changed > _FEW and changed > _PART * _rows(connection, table):
+            return Way.SCAN, 0
+        inserted = counts.get("insert", 0)
+        if not inserted:
+            return Way.LOOKUP, 0
+        first = self._first_new(connection, table)
+        return (Way.SCAN, 0) if first is None else (Way.NEWEST, first)
+
+    def _first_new(self, connection: Connection, table: VersionedTable) -> int | None:
+        """The smallest key that is new; None when that is not known for sure.
+
+        Rows inserted since have larger keys still, when the database numbers them.
+        """
+        kinds = [table.types[name].lower() for name in table.key]
+        if len(kinds) != 1 or not kinds[0].startswith(_NUMBERED) or table.kind == "inherited":
+            return None
+        since = self if self.end is None else span(connection, self.begin, None)
+        newest = since.counts.get(table.name, {}).get("insert", 0)
+        if table.name in since.rekeyed or newest > _MOST:
+            return None
+        dialect = connection.dialect
+        sides = side_of(self.begin, dialect), side_of(self.end, dialect)
+        found, first = connection.execute(new_rows(table, *sides, newest)).one()
+        return first if found == self.counts[table.name]["insert"] else None
 
     def _interrupted(self, table: VersionedTable) -> bool:
         """Whether versioning may have begun (again) between the points, unknown to counts."""

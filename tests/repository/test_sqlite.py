@@ -117,7 +117,7 @@ PROGRAMS = st.lists(
     st.tuples(st.lists(STATEMENTS, min_size=1, max_size=4), st.booleans()), min_size=1, max_size=6
 )
 SETTINGS = settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
