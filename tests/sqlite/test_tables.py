@@ -36,7 +36,6 @@ from sqlalchemy_temporal.errors import (
     MissingTriggerError,
     NotInstalledError,
     SchemaDriftError,
-    UnsupportedDatabaseError,
 )
 from sqlalchemy_temporal.model.declare import versioned_table
 from sqlalchemy_temporal.naming import VersioningOptions
@@ -329,25 +328,6 @@ def test_nothing_is_set_up_when_it_fails_half_way(sqlite_engine: Engine) -> None
     with sqlite_engine.connect() as connection, pytest.raises(RuntimeError):
         broken(connection)
     assert inspect(sqlite_engine).get_table_names() == ["t"]
-
-
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda repo: repo.verify(),
-        lambda repo: repo.digest(),
-    ],
-)
-def test_what_the_repository_has_no_form_for_is_refused_by_name(
-    sqlite_engine: Engine, ask: Callable[[Repository], object]
-) -> None:
-    versioned(sqlite_engine, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
-    run(sqlite_engine, "INSERT INTO t VALUES (1)")
-    with (
-        sqlite_engine.begin() as connection,
-        pytest.raises(UnsupportedDatabaseError, match="sqlite"),
-    ):
-        ask(Repository(connection))
 
 
 def test_the_repository_reads(sqlite_engine: Engine) -> None:
