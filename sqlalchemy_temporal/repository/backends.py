@@ -63,11 +63,15 @@ def registry_check(
 
 @contextmanager
 def reading(connection: Connection) -> Iterator[Any]:
-    """A connection to verify on, with settings that cannot matter."""
+    """A connection to verify on, with settings that cannot matter.
+
+    It sees one snapshot throughout: with a new one for each statement, what a purge removes
+    meanwhile would be missing from one table and not yet noted in another.
+    """
     if _sqlite(connection):
         yield connection
         return
-    with hashing.apart(connection) as turn, turn() as other:
+    with hashing.apart(connection, "REPEATABLE READ") as turn, turn() as other:
         yield other
 
 

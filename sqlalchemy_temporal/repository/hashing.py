@@ -132,13 +132,20 @@ def hash_commits(
 
 
 @contextmanager
-def apart(connection: Connection) -> Iterator[Callable[[], Any]]:
-    """Transactions on another connection, or savepoints where there is none to spare."""
+def apart(
+    connection: Connection, isolation: str = "READ COMMITTED"
+) -> Iterator[Callable[[], Any]]:
+    """Transactions on another connection, or savepoints where there is none to spare.
+
+    Parameters:
+        connection: a connection of the pool.
+        isolation: the isolation level of the transactions.
+    """
     engine = connection.engine
     if not has_spare(engine.pool):
         yield lambda: pinned(connection)
         return
-    with engine.execution_options(isolation_level="READ COMMITTED").connect() as other:
+    with engine.execution_options(isolation_level=isolation).connect() as other:
         yield lambda: pinned(other)
 
 

@@ -1,4 +1,4 @@
-"""Purging, partitioning and hashing while others write: no answer changes, none is torn."""
+"""Purging, partitioning and verifying while others write: no answer changes, none is torn."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import resolve
 from sqlalchemy_temporal.ddl import keys
-from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.repository import Repository
-from sqlalchemy_temporal.repository.hashing import hash_commits
 from sqlalchemy_temporal.tables.partitions import partition_history
 from sqlalchemy_temporal.tables.purge import purge_history
 from tests.laws.programs import State, state_at
@@ -58,9 +56,10 @@ class Site:
         self.removed += purge_history(self.engine, age, dry_run=False, batch_size=100).removed
         time.sleep(0.1)
 
-    def hash(self) -> None:
+    def verify(self) -> None:
         with self.engine.connect() as connection:
-            hash_commits(connection, DEFAULT_SCHEMA)
+            found = Repository(connection).verify()
+        assert found.ok, str(found)
         time.sleep(0.2)
 
     def partition(self) -> None:
@@ -69,7 +68,7 @@ class Site:
 
     def run(self) -> None:
         chance = random.Random(7)
-        works: list[Callable[[], None]] = [self.read, self.purge, self.hash, self.partition]
+        works: list[Callable[[], None]] = [self.read, self.purge, self.verify, self.partition]
         for _ in range(4):
             seed = random.Random(chance.random())
             works.append(lambda seed=seed: transfer(self.engine, seed) and None)  # type: ignore[misc]
