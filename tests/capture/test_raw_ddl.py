@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import psycopg
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Numeric, Table, Text
@@ -106,3 +109,24 @@ def test_synced_the_table_takes_writes_again(pg_engine: Engine) -> None:
         connection.exec_driver_sql("UPDATE t SET w = 'w'")
         connection.exec_driver_sql("DELETE FROM t")
         connection.commit()
+
+
+def test_a_column_added_on_sqlite_is_noticed_by_every_program(sqlite_engine: Engine) -> None:
+    metadata = MetaData()
+    table = table_of("excluding", metadata)
+    metadata.create_all(sqlite_engine)
+    path = str(sqlite_engine.url.database)
+    with closing(sqlite3.connect(path)) as program:
+        program.execute("INSERT INTO t (id, v) VALUES (1, '1')")
+        program.execute("UPDATE t SET v = '2'")
+        program.execute("ALTER TABLE t ADD COLUMN w text DEFAULT 'w'")
+        for write in ("UPDATE t SET v = '3'", "DELETE FROM t"):
+            with pytest.raises(sqlite3.Error, match="sync_versioning"):
+                program.execute(write)
+        program.commit()
+    with sqlite_engine.begin() as connection:
+        sync_versioning(connection, table)
+        connection.exec_driver_sql("UPDATE t SET w = 'x'")
+        connection.exec_driver_sql("DELETE FROM t")
+        kept = connection.exec_driver_sql("SELECT w FROM t_history ORDER BY temporal_id").all()
+    assert kept == [(None,), ("w",)]

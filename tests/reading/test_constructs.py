@@ -578,7 +578,7 @@ class TestHooks:
         def only_the_second(
             _c: Any, statement: Any, many: Any, params: Any, _options: Any
         ) -> tuple[Any, Any, Any]:
-            if isinstance(statement, type(select(tags))):
+            if statement.is_select and tags in statement.get_final_froms():
                 statement = statement.where(tags.c.id == 2)
             return statement, many, params
 
@@ -590,7 +590,7 @@ class TestHooks:
         def replaced(
             _c: Any, statement: Any, many: Any, params: Any, _options: Any
         ) -> tuple[Any, Any, Any]:
-            if statement.is_select:
+            if statement.is_select and tags in statement.get_final_froms():
                 statement = select(tags.c.name).where(tags.c.id == 2)
             return statement, many, params
 

@@ -19,10 +19,10 @@ from sqlalchemy import Connection, Engine, MetaData, create_engine, insert, sele
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from sqlalchemy_temporal.clock.moment import Moment
-from sqlalchemy_temporal.naming import VersioningOptions
+from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, VersioningOptions
 from sqlalchemy_temporal.reading.as_of import as_of
 from sqlalchemy_temporal.reading.policy import Plan
-from sqlalchemy_temporal.schema import history_table, mark_versioned
+from sqlalchemy_temporal.schema import history_table, mark_versioned, system_of
 from tests.fix_server import Server
 
 KEYS = range(3)
@@ -150,10 +150,12 @@ def engines(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             connection.execute(text("CREATE SCHEMA temporal_versioning"))
             connection.execute(text(f"CREATE TABLE rows ({columns}, temporal_tx_id bigint)"))
             connection.execute(text(f"CREATE TABLE {history.fullname} ({past})"))
+            system_of(connection, DEFAULT_SCHEMA).metadata.create_all(connection)
         with sqlite.begin() as connection:
             connection.execute(text(f"CREATE TABLE rows ({columns})"))
             connection.execute(text(f"CREATE TABLE rows_history_current ({current})"))
             connection.execute(text(f"CREATE TABLE {history.name} ({past})"))
+            system_of(connection, DEFAULT_SCHEMA).metadata.create_all(connection)
         yield [postgres, sqlite]
         postgres.dispose()
         sqlite.dispose()

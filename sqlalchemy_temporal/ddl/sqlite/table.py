@@ -218,6 +218,23 @@ class SqliteTableSql:
 
     # Parts of triggers -------------------------------------------------------------
 
+    def _in_step(self) -> str:
+        """Refuse to record when columns were added that history does not know.
+
+        SQLite counts the columns when it prepares a statement, anew after every change of
+        the schema, and says what the list is called when the numbers differ; no row is read.
+        """
+        columns = (*self.spec.columns, *self.spec.unrecorded)
+        said = self.quote.preparer.quote_identifier(
+            f"{self.spec.name} was changed without its history, so this change of its rows was "
+            "refused: run sync_versioning(connection, table), or op.sync_versioning() in a "
+            "migration. It"
+        )
+        return (
+            f"SELECT 1 FROM (WITH {said} ({self.quote.names(c.name for c in columns)}) AS "
+            f"(SELECT * FROM {self.live} WHERE 0) SELECT 1 FROM {said})"
+        )
+
     def _target(self) -> str:
         return (
             f"{self.history} ({self.quote.names(self.spec.column_names)}, "
@@ -368,6 +385,7 @@ class SqliteTableSql:
             "update": (
                 f"BEFORE UPDATE ON {live} WHEN {self._differs(stored)}",
                 (
+                    self._in_step(),
                     system.start,
                     self._close("OLD", "UPDATE"),
                     self._count("updated = updated + changes()"),
@@ -381,7 +399,7 @@ class SqliteTableSql:
             ),
             "delete": (
                 f"BEFORE DELETE ON {live}",
-                (system.start, *self._delete("OLD"), stamp, system.finish),
+                (self._in_step(), system.start, *self._delete("OLD"), stamp, system.finish),
             ),
             "deleted": (
                 f"AFTER DELETE ON {live}",
