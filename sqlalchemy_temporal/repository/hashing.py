@@ -132,9 +132,7 @@ def hash_commits(
 
 
 @contextmanager
-def apart(
-    connection: Connection, isolation: str = "READ COMMITTED"
-) -> Iterator[Callable[[], Any]]:
+def apart(connection: Connection, isolation: str = "READ COMMITTED") -> Iterator[Callable[[], Any]]:
     """Transactions on another connection, or savepoints where there is none to spare.
 
     Parameters:
