@@ -14,9 +14,10 @@ committed since.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, func, literal_column
 
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import resolve
@@ -68,10 +69,38 @@ def plan_moment(
     diff = compare(
         connection, schema, moment, None, tables, keys=keys, where=where, described=every
     )
-    queries = [query.inverse() for query in diff.queries()]
+    queries = [_with_young(query.inverse(), moment) for query in diff.queries()]
     return plan_changes(
         connection, queries, schema, lock=lock, unknown=diff.unknown, described=every
     )
+
+
+def _with_young(query: ChangeQuery, moment: Moment) -> ChangeQuery:
+    """``query``, with values for columns that came after ``moment`` and must not be NULL.
+
+    Nothing is known of them at the moment. A row that exists keeps what it has, one that is
+    inserted again takes the column's default; where the past was given a value, that is it.
+    """
+    table = query.table
+    young = {
+        name
+        for name, since in table.since.items()
+        if name in table.not_null and not moment.sees(since)
+    }
+    if not young:
+        return query
+    after = tuple(
+        func.coalesce(new, old, *map(literal_column, _default_of(table, name)))
+        if name in young
+        else new
+        for name, old, new in zip(table.columns, query.before, query.after, strict=True)
+    )
+    return replace(query, after=after)
+
+
+def _default_of(table: VersionedTable, name: str) -> Iterator[str]:
+    if name in table.defaults:
+        yield f"({table.defaults[name]})"
 
 
 def plan_changes(

@@ -219,6 +219,8 @@ def _build(
         sequences={n: c.sequence for n, c in columns.items() if c.sequence is not None},
         not_null=frozenset(n for n, c in columns.items() if c.not_null),
         types={n: c.sql_type for n, c in columns.items()},
+        defaults={n: c.default for n, c in columns.items() if c.default is not None},
+        since=_since(row),
         foreign_keys=_marked(facts.foreign_keys, known),
         referenced_by=_marked(facts.referenced_by, known),
         uniques=tuple(u for u in facts.uniques if set(u.columns) != set(row.key_columns)),
@@ -227,6 +229,17 @@ def _build(
         disabled_tx_id=row.disabled_tx_id,
         gaps=tuple(row.gaps),
     )
+
+
+def _since(row: Row[Any]) -> dict[str, int]:
+    """From which transaction on columns were recorded; retyped ones go on from before."""
+    every = identities(row.columns)
+    ended = {(each.name, each.until) for each in every if not each.current}
+    return {
+        each.name: each.since
+        for each in every
+        if each.current and (each.name, each.since) not in ended
+    }
 
 
 def _on_dialect(connection: Connection, row: Row[Any], table: VersionedTable) -> VersionedTable:

@@ -75,6 +75,9 @@ class VersionedTable:
         sequences: the sequence behind a serial or identity column, by column.
         not_null: columns that may not be NULL.
         types: the type of each column as SQL.
+        defaults: the default of a column as SQL, of those that have one.
+        since: the transaction from which on a column was recorded, for columns that did not
+            come from another by a change of type.
         foreign_keys: where it refers to.
         referenced_by: what refers to it, unversioned tables included.
         uniques: its unique constraints and indexes, without the key's.
@@ -99,6 +102,8 @@ class VersionedTable:
     sequences: Mapping[str, str]
     not_null: frozenset[str]
     types: Mapping[str, str]
+    defaults: Mapping[str, str]
+    since: Mapping[str, int]
     foreign_keys: tuple[ForeignKeyInfo, ...]
     referenced_by: tuple[ForeignKeyInfo, ...]
     uniques: tuple[UniqueInfo, ...]
@@ -131,6 +136,7 @@ class ColumnFacts:
         generated: whether the database computes it.
         always_identity: whether it is ``GENERATED ALWAYS AS IDENTITY``.
         sequence: the sequence behind it, as a name to be used in SQL.
+        default: its default as SQL.
     """
 
     name: str
@@ -140,6 +146,7 @@ class ColumnFacts:
     generated: bool = False
     always_identity: bool = False
     sequence: str | None = None
+    default: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ _COLUMNS = text(
     SELECT a.attrelid AS oid, a.attname AS name, a.attgenerated <> '' AS generated,
            a.attidentity = 'a' AS always_identity, a.attnotnull AS not_null,
            format_type(a.atttypid, a.atttypmod) AS type,
+           (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d
+            WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) AS default_value,
            (SELECT min(d.objid::regclass::text) FROM pg_depend d
             JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
             WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
@@ -152,6 +154,7 @@ def _column(row: Row[Any], types: dict[str, TypeEngine[Any]]) -> ColumnFacts:
         generated=row.generated,
         always_identity=row.always_identity,
         sequence=row.sequence,
+        default=None if row.generated else row.default_value,
     )
 
 

@@ -19,7 +19,9 @@ from sqlalchemy_temporal.repository.described import (
 
 Name = tuple[str, str]
 
-_COLUMNS = text('SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(:name)')
+_COLUMNS = text(
+    'SELECT name, type, "notnull", pk, hidden, dflt_value FROM pragma_table_xinfo(:name)'
+)
 _UNIQUES = text('SELECT name, partial FROM pragma_index_list(:name) WHERE "unique" ORDER BY seq')
 _INDEXED = text("SELECT name FROM pragma_index_xinfo(:name) WHERE key ORDER BY seqno")
 _VIRTUAL = 1  # of a virtual table; 2 and 3 are generated columns
@@ -60,6 +62,7 @@ def _columns(connection: Connection, inspector: Any, name: str) -> tuple[ColumnF
             sql_type=row.type,
             not_null=bool(row.notnull) or bool(row.pk),
             generated=row.hidden > _VIRTUAL,
+            default=row.dflt_value,
         )
         for row in connection.execute(_COLUMNS, {"name": name})
     )
