@@ -213,10 +213,27 @@ def install_system(connection: Connection, schema: str) -> None:
     )
     if comment == creation.comment(quote):
         return
+    _refuse_second(connection, schema)
     connection.execute(
         text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": keys.LOCK_INSTALLING}
     )
     execute(connection, [creation])
+
+
+def _refuse_second(connection: Connection, schema: str) -> None:
+    """One schema of ours in a database: transactions carry one id, taken from its sequence."""
+    other = connection.scalar(
+        text(
+            "SELECT n.nspname FROM pg_namespace n WHERE n.nspname <> :schema AND "
+            "obj_description(n.oid, 'pg_namespace') LIKE 'sqlalchemy-temporal template=%'"
+        ),
+        {"schema": schema},
+    )
+    if other is not None:
+        raise ConfigurationError(
+            f"this database has versioning in schema {other!r} already, and a database can have "
+            f"it in one schema only; use schema={other!r}, or another database"
+        )
 
 
 def system_exists(connection: Connection, schema: str) -> bool:

@@ -22,7 +22,7 @@ from sqlalchemy_temporal.repository.catalog import load_tables
 from sqlalchemy_temporal.repository.operations import Operations
 from sqlalchemy_temporal.repository.outcome import Outcome
 from sqlalchemy_temporal.repository.writing import in_savepoint, writer_of
-from sqlalchemy_temporal.schema import SystemTables, system_of
+from sqlalchemy_temporal.schema import SystemTables
 
 
 class Branching(Operations):
@@ -208,7 +208,7 @@ class Branching(Operations):
 
     @property
     def _names(self) -> SystemTables:
-        return system_of(self.connection, self.schema)
+        return self._system
 
     def _create(self, kind: refs.Kind, name: str, at: When, author: str | None) -> refs.Ref:
         refs.check_name(name, kind)

@@ -36,6 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.sql.elements import quoted_name
 
+from sqlalchemy_temporal.clock.backends import clock_of
 from sqlalchemy_temporal.ddl.columns import ColumnIdentity, identities
 from sqlalchemy_temporal.errors import ConfigurationError
 from sqlalchemy_temporal.naming import (
@@ -95,6 +96,7 @@ def load_tables(
         ConfigurationError: a name is not that of a versioned table.
         NotInstalledError: the database has no versioning in ``schema``.
     """
+    clock_of(connection).require(connection, schema)
     listed = system_of(connection, schema).versioned_tables
     every = connection.execute(select(listed).order_by(listed.c.id)).all()
     rows = [row for row in every if disabled or row.disabled_tx_id is None]

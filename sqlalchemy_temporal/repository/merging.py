@@ -38,7 +38,7 @@ from sqlalchemy_temporal.repository.merge.state import Conflict, OpenMerge
 from sqlalchemy_temporal.repository.operations import Operations
 from sqlalchemy_temporal.repository.revisions import commit_at, without_moves
 from sqlalchemy_temporal.repository.writing import in_savepoint, writer_of
-from sqlalchemy_temporal.schema import SystemTables, system_of
+from sqlalchemy_temporal.schema import SystemTables
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +252,7 @@ class Merging(Operations):
     # ------------------------------------------------------------------------------ inside
 
     def _system_tables(self) -> SystemTables:
-        return system_of(self.connection, self.schema)
+        return self._system
 
     def _lock(self) -> None:
         """Let nobody write, so that the live tables stay what HEAD is."""

@@ -19,6 +19,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Engine, Executable, text
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
+from sqlalchemy_temporal.capture.install import in_autocommit, in_one_transaction
+from sqlalchemy_temporal.clock.backends import clock_of
 from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.clock.describe import Description, current_actor, write_description
 from sqlalchemy_temporal.clock.hooks import attach
@@ -45,6 +47,7 @@ from sqlalchemy_temporal.repository.reverting import (
     reversal,
 )
 from sqlalchemy_temporal.repository.writing import in_savepoint, writer_of
+from sqlalchemy_temporal.schema import SystemTables, system_of
 
 Bind = Connection | Session | scoped_session[Any] | Engine | sessionmaker[Any]
 """What a repository works on."""
@@ -64,6 +67,17 @@ class Operations:
         """The connection it works on."""
         raise NotImplementedError
 
+    @property
+    def _system(self) -> SystemTables:
+        """The library's own tables.
+
+        Raises:
+            NotInstalledError: the database has none.
+        """
+        connection = self.connection
+        clock_of(connection).require(connection, self.schema)
+        return system_of(connection, self.schema)
+
     # ----------------------------------------------------------------------- transactions
 
     @contextmanager
@@ -74,14 +88,15 @@ class Operations:
         """
         if isinstance(self._bind, Engine):
             attach(self._bind, self.schema)
-            with self._bind.begin() as connection:
+            with self._bind.begin() as connection, _together(connection):
                 yield type(self)(connection, self.schema)  # type: ignore[call-arg]
         elif isinstance(self._bind, sessionmaker):
-            with self._bind.begin() as session:
+            with self._bind.begin() as session, _together(session.connection()):
                 yield type(self)(session, self.schema)  # type: ignore[call-arg]
         else:
             attach(self.connection, self.schema)
-            yield self
+            with _together(self.connection):
+                yield self
 
     @contextmanager
     def committing(
@@ -484,6 +499,16 @@ class Operations:
     def _lookup(self, tx_id: int) -> Commit | None:
         with self.begin() as repo:
             return commit_of(repo.connection, self.schema, tx_id)
+
+
+@contextmanager
+def _together(connection: Connection) -> Iterator[None]:
+    """Make one transaction of the block where each statement would be one of its own."""
+    if in_autocommit(connection):
+        with in_one_transaction(connection):
+            yield
+    else:
+        yield
 
 
 __all__ = ["Bind", "Operations"]

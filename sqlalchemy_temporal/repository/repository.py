@@ -30,10 +30,11 @@ from sqlalchemy_temporal.repository.log import LogFilter, read_log
 from sqlalchemy_temporal.repository.merging import Merging
 from sqlalchemy_temporal.repository.operations import Bind
 from sqlalchemy_temporal.repository.revisions import Relation, relate
+from sqlalchemy_temporal.repository.rights import rights_explained
 from sqlalchemy_temporal.repository.verifying import Verifying
-from sqlalchemy_temporal.schema import SystemTables, system_of
 
 
+@rights_explained
 class Repository(Comparisons, Branching, Merging, Verifying):
     """The commits of the database behind a connection or session.
 
@@ -70,11 +71,6 @@ class Repository(Comparisons, Branching, Merging, Verifying):
                 "'with repo.begin() as bound:'"
             )
         return self._bind.connection()
-
-    @property
-    def _system(self) -> SystemTables:
-        """The library's own tables."""
-        return system_of(self.connection, self.schema)
 
     # --------------------------------------------------------------------------- commits
 

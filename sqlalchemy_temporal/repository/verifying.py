@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from sqlalchemy_temporal.clock.backends import clock_of
 from sqlalchemy_temporal.clock.resolve import When, resolve
 from sqlalchemy_temporal.repository.backends import hash_commits, pinned
 from sqlalchemy_temporal.repository.digest import Digest, take_digest
@@ -52,6 +53,7 @@ class Verifying:
             CommitError: ``digest`` is not a digest.
             UnhashableTypeError: a column has a type that cannot be hashed.
         """
+        clock_of(self.connection).require(self.connection, self.schema)
         after = 0 if since is None else resolve(self.connection, since, self.schema).seq
         return verify(
             self.connection,
@@ -87,4 +89,5 @@ class Verifying:
         Raises:
             UnhashableTypeError: a column has a type that cannot be hashed.
         """
+        clock_of(self.connection).require(self.connection, self.schema)
         return hash_commits(self.connection, self.schema, progress=progress)
