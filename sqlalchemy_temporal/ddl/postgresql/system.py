@@ -95,15 +95,18 @@ BEGIN
   IF {NO_ID} THEN
     {take_id(s)}
   END IF;
-  IF NEW.{quote.tx} IS NOT NULL AND current_setting('session_replication_role') <> 'replica'
+  -- The query in a condition of its own: PL/pgSQL runs a condition with a query as one, always.
+  IF NEW.{quote.tx} IS NOT NULL THEN
+    IF current_setting('session_replication_role') <> 'replica'
       AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = TG_RELID AND NOT a.attisdropped
         AND a.attnum > (SELECT x.attnum FROM pg_attribute x
           WHERE x.attrelid = TG_RELID AND x.attname = {quote.literal(TX_COLUMN)})) THEN
-    -- Columns that were added later come after it: a value meant for one of them is lost.
-    RAISE EXCEPTION USING ERRCODE = 'invalid_column_reference',
-      MESSAGE = 'a value was given for the system column {TX_COLUMN} of '
-        || TG_RELID::regclass::text || ', after which columns were added: name the columns '
-        || 'in INSERT';
+      -- Columns that were added later come after it: a value meant for one of them is lost.
+      RAISE EXCEPTION USING ERRCODE = 'invalid_column_reference',
+        MESSAGE = 'a value was given for the system column {TX_COLUMN} of '
+          || TG_RELID::regclass::text || ', after which columns were added: name the columns '
+          || 'in INSERT';
+    END IF;
   END IF;
   NEW.{quote.tx} := current_setting('temporal.tx_id')::bigint;
   RETURN NEW;
