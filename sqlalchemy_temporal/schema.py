@@ -493,6 +493,13 @@ def recorded_columns(table: Table) -> tuple[Column[Any], ...]:
             )
     taken = {str(name) for column in table.c for name in (column.name, column.key)}
     clash = sorted(taken & set(SYSTEM_COLUMNS))
+    if clash == [TX_COLUMN]:
+        raise ConfigurationError(
+            f"table {table.fullname!r} has the system column {TX_COLUMN!r}: reflected from a table "
+            "that is versioned already, it comes with the others. Reflect without it, with "
+            "Table(..., autoload_with=engine, include_columns=[...]), or use "
+            "TemporalTables(engine), which needs no Table"
+        )
     if clash:
         raise ConfigurationError(
             f"table {table.fullname!r}: column name(s) {', '.join(clash)} are used by "

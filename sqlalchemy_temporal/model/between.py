@@ -41,6 +41,7 @@ from sqlalchemy_temporal.model.horizon import horizon_of
 from sqlalchemy_temporal.model.line import begun_seq
 from sqlalchemy_temporal.model.period import Period, resolve_period
 from sqlalchemy_temporal.model.place import settle_apart
+from sqlalchemy_temporal.model.readable import versions_readable
 from sqlalchemy_temporal.model.scope import Scope, scope_of
 from sqlalchemy_temporal.model.selectable import PENDING
 from sqlalchemy_temporal.model.version import Version, info_of
@@ -152,7 +153,8 @@ def list_between(
     if newest_first:
         order = [each.desc() for each in order]
     statement = statement.order_by(*order).limit(limit).offset(offset)
-    found = list(scope.session.scalars(statement, bind_arguments=scope.bind))
+    with versions_readable(scope.bind):
+        found = list(scope.session.scalars(statement, bind_arguments=scope.bind))
     settle_apart([scope.line_of(version) for version in found], found)
     return found
 
@@ -163,7 +165,8 @@ def count_between(scope: Scope, start: When | None, end: When | None, criteria: 
     if query is None:
         return 0
     counting = query[0].with_only_columns(func.count(), maintain_column_froms=True)
-    return scope.session.scalar(counting, bind_arguments=scope.bind) or 0
+    with versions_readable(scope.bind):
+        return scope.session.scalar(counting, bind_arguments=scope.bind) or 0
 
 
 def _query(

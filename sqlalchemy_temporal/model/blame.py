@@ -24,6 +24,7 @@ from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.model.changes import equal
 from sqlalchemy_temporal.model.horizon import horizon_of
 from sqlalchemy_temporal.model.line import Line, begun_seq
+from sqlalchemy_temporal.model.readable import versions_readable
 from sqlalchemy_temporal.model.scope import Scope
 from sqlalchemy_temporal.model.trace import FIRST_PAGE, Glimpse, commits_of, page, versions_from
 from sqlalchemy_temporal.model.version import info_of
@@ -168,7 +169,8 @@ def _birth(line: Line, session: Session) -> int | None:
         .order_by(begun_seq(entity).desc())
         .limit(1)
     )
-    return cast("int | None", session.scalar(statement, bind_arguments=scope.bind))
+    with versions_readable(scope.bind):
+        return cast("int | None", session.scalar(statement, bind_arguments=scope.bind))
 
 
 __all__ = ["Blame", "blame"]

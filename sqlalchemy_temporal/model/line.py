@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, aliased
 
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.model.place import place_of, session_of, settle
+from sqlalchemy_temporal.model.readable import versions_readable
 from sqlalchemy_temporal.model.selectable import END_SEQ_ATTRIBUTE, PENDING
 from sqlalchemy_temporal.model.version import Version, info_of
 from sqlalchemy_temporal.naming import END_COLUMN, OPERATION_COLUMN, TO_COLUMN, TX_COLUMN
@@ -214,14 +215,16 @@ def moment_of(session: Session, history: type[Version]) -> Moment | None:
 
 
 def _run(line: Line, session: Session, statement: Select[Any]) -> list[Version]:
-    entity = info_of(line.history).entity
-    return list(session.scalars(statement, bind_arguments={"mapper": entity}))
+    bind = {"mapper": info_of(line.history).entity}
+    with versions_readable(bind):
+        return list(session.scalars(statement, bind_arguments=bind))
 
 
 def _counted(line: Line, session: Session, statement: Select[Any]) -> int:
-    entity = info_of(line.history).entity
+    bind = {"mapper": info_of(line.history).entity}
     counting = statement.with_only_columns(func.count(), maintain_column_froms=True)
-    return session.scalar(counting, bind_arguments={"mapper": entity}) or 0
+    with versions_readable(bind):
+        return session.scalar(counting, bind_arguments=bind) or 0
 
 
 def on_line(line: Line, entity: Any) -> Select[Any]:

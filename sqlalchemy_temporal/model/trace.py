@@ -25,6 +25,7 @@ from sqlalchemy_temporal.errors import UnsupportedReadError
 from sqlalchemy_temporal.model.changes import equal
 from sqlalchemy_temporal.model.horizon import horizon_of
 from sqlalchemy_temporal.model.line import Line, begun_seq, entity_of, on_line
+from sqlalchemy_temporal.model.readable import versions_readable
 from sqlalchemy_temporal.model.version import Version, info_of
 from sqlalchemy_temporal.model.versions import Versions, versions_of_object
 
@@ -213,7 +214,8 @@ def page(
         statement = statement.where(seq < before)
     statement = statement.order_by(seq.desc()).limit(size)
     bind = {"mapper": info_of(line.history).entity}
-    rows = session.execute(statement, bind_arguments=bind)
+    with versions_readable(bind):
+        rows = session.execute(statement, bind_arguments=bind)
     return [Glimpse(row[0], row[1], row[2], row[3], row[4:]) for row in rows]
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, MetaData, Table, create_engine, select, text
 
-from sqlalchemy_temporal import Repository, TemporalTables
+from sqlalchemy_temporal import Repository, TemporalTables, as_of, versioned_table
 from sqlalchemy_temporal.errors import ConfigurationError, NotInstalledError, PrivilegeError
 
 
@@ -76,3 +76,18 @@ def test_a_database_has_versioning_in_one_schema_only(pg_engine: Engine) -> None
     other = TemporalTables(pg_engine, schema="other")
     with pytest.raises(ConfigurationError, match="one schema only"):
         other.enable_temporal_versioning("b")
+
+
+def test_a_reflected_table_is_told_how_to_leave_the_system_column_out(pg_engine: Engine) -> None:
+    run(pg_engine, "CREATE TABLE price (id integer PRIMARY KEY, amount integer)")
+    TemporalTables(pg_engine).enable_temporal_versioning("price")
+    whole = Table("price", MetaData(), autoload_with=pg_engine)
+    with pytest.raises(ConfigurationError, match="include_columns"):
+        versioned_table(whole)
+    names = ["id", "amount"]
+    part = Table("price", MetaData(), autoload_with=pg_engine, include_columns=names)
+    versioned_table(part)
+    run(pg_engine, "INSERT INTO price VALUES (1, 10)")
+    run(pg_engine, "UPDATE price SET amount = 11")
+    with pg_engine.connect() as connection, as_of(connection, "HEAD~1") as past:
+        assert past.execute(select(part)).all() == [(1, 10)]
