@@ -26,6 +26,7 @@ from sqlalchemy_temporal.errors import (
     DetachedObjectError,
     FutureMomentError,
     HistoryConversionError,
+    HistoryImportError,
     InstallationError,
     LockTimeoutError,
     MergeError,
@@ -57,6 +58,12 @@ from sqlalchemy_temporal.errors import (
     UnsupportedReadError,
     UnversionedTableError,
     VersioningGapError,
+)
+from sqlalchemy_temporal.imports import (
+    ImportedTable,
+    ImportResult,
+    import_audit_activity,
+    import_continuum_history,
 )
 from sqlalchemy_temporal.model.between import count_versions, versions_between
 from sqlalchemy_temporal.model.blame import blame
@@ -135,6 +142,9 @@ __all__ = [
     "Graph",
     "HistoryConversionError",
     "HistoryGrowth",
+    "HistoryImportError",
+    "ImportResult",
+    "ImportedTable",
     "InstallationError",
     "LockTimeoutError",
     "MergeError",
@@ -205,6 +215,8 @@ __all__ = [
     "get_temporal_status",
     "history_growth",
     "history_of",
+    "import_audit_activity",
+    "import_continuum_history",
     "install",
     "list_temporal_tables",
     "maintain_history_partitions",

@@ -43,6 +43,7 @@
     │   └── MergeError                a merge that cannot be begun, resolved or committed
     │       └── OpenConflictsError    conflicts of a merge that are not resolved
     ├── ArchiveError                  history that could not be written to files
+    ├── HistoryImportError            another library's history that does not fit
     ├── RedactionError                values that cannot be redacted as asked
     ├── MissingExtraError             a package or program that a feature needs
     └── ServerUnavailable             no PostgreSQL server could be found or started
@@ -68,6 +69,7 @@ __all__ = [
     "DetachedObjectError",
     "FutureMomentError",
     "HistoryConversionError",
+    "HistoryImportError",
     "InstallationError",
     "LockTimeoutError",
     "MergeError",
@@ -275,6 +277,10 @@ class StaleParentError(CommitError):
         super().__init__(message)
         self.expected = expected
         self.actual = actual
+
+
+class HistoryImportError(TemporalError):
+    """History that another library recorded cannot be imported; nothing was changed."""
 
 
 class ArchiveError(TemporalError):

@@ -1,0 +1,1 @@
+"""Importing what other libraries recorded, with those libraries."""
