@@ -48,7 +48,7 @@ from sqlalchemy_temporal.imports.source import (
     instant,
     refuse_missing,
 )
-from sqlalchemy_temporal.imports.target import ALIVE, NUMBER, Entity, Target, numbers
+from sqlalchemy_temporal.imports.target import ALIVE, NUMBER, Entity, Target, numbers, streaming
 from sqlalchemy_temporal.imports.writing import Progress
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA
 from sqlalchemy_temporal.tables.access import AccessMode
@@ -176,7 +176,7 @@ class Activities:
             select(each.c[NUMBER], each.c.activity_at, *transaction.c)
             .outerjoin_from(each, transaction, transaction.c.id == each.c.transaction)
             .order_by(each.c[NUMBER]),
-            execution_options={"stream_results": True, "yield_per": 1000},
+            execution_options=streaming(connection),
         )
         for row in found.mappings():
             told = {n: v for n, v in row.items() if n not in (NUMBER, "activity_at")}
@@ -325,6 +325,7 @@ def import_audit_activity(
 
     Raises:
         HistoryImportError: it cannot be imported; nothing was changed.
+        PrivilegeError: the role does not own the tables, or a policy hides rows from it.
         UnsupportedDatabaseError: the database is not PostgreSQL.
         Others are those of :func:`~sqlalchemy_temporal.enable_temporal_versioning`.
     """

@@ -50,6 +50,7 @@ from sqlalchemy_temporal.imports.target import (
     Entity,
     Target,
     numbers,
+    streaming,
     temporary_schema,
 )
 from sqlalchemy_temporal.imports.writing import Progress
@@ -202,7 +203,7 @@ class VersionTables:
             select(known.c[NUMBER], *transaction.c)
             .join_from(known, transaction, transaction.c.id == known.c.source)
             .order_by(known.c[NUMBER]),
-            execution_options={"stream_results": True, "yield_per": 1000},
+            execution_options=streaming(connection),
         )
         for row in found.mappings():
             told = {name: value for name, value in row.items() if name != NUMBER}
@@ -318,6 +319,7 @@ def import_continuum_history(
 
     Raises:
         HistoryImportError: it cannot be imported; nothing was changed.
+        PrivilegeError: the role does not own the tables, or a policy hides rows from it.
         Others are those of :func:`~sqlalchemy_temporal.enable_temporal_versioning`.
     """
     source = VersionTables(

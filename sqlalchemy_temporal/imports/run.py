@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 
 from sqlalchemy_temporal.capture.install import system_exists
-from sqlalchemy_temporal.errors import HistoryImportError
+from sqlalchemy_temporal.ddl import keys
+from sqlalchemy_temporal.errors import HistoryImportError, PrivilegeError
 from sqlalchemy_temporal.imports import staging
 from sqlalchemy_temporal.imports.result import ImportedTable, ImportResult
 from sqlalchemy_temporal.imports.source import Fit, Source
@@ -37,6 +38,7 @@ def run(
 
     Raises:
         HistoryImportError: it cannot be imported; nothing was changed.
+        PrivilegeError: the role may not do it, or does not see all rows.
     """
     with writing(bind, access, "importing history") as connection, _seeing_all(connection):
         found = targets(connection, tables, schema)
@@ -98,7 +100,15 @@ def _seeing_all(connection: Connection) -> Iterator[None]:
     before = connection.scalar(text("SELECT current_setting('row_security')"))
     setting = text("SELECT set_config('row_security', :value, true)")
     connection.execute(setting, {"value": "off"})
-    yield
+    try:
+        yield
+    except DBAPIError as error:
+        if keys.sqlstate(error) != keys.STATE_INSUFFICIENT_PRIVILEGE:
+            raise
+        raise PrivilegeError(
+            f"history was not imported: {error.orig}. It needs a role that owns the tables, sees "
+            "all their rows, and may read what was recorded"
+        ) from error
     connection.execute(setting, {"value": before})
 
 
@@ -106,7 +116,7 @@ def _seeing_all(connection: Connection) -> Iterator[None]:
 def _fitting(source: Source, target: Target) -> Iterator[None]:
     try:
         yield
-    except DBAPIError as error:
+    except DataError as error:
         raise HistoryImportError(
             f"what {source.name} recorded of table {target.spec.qualified!r} does not fit its "
             f"columns: {error.orig}"

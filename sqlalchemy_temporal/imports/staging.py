@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.expression import Select, Subquery, TableClause
 
 from sqlalchemy_temporal.imports.source import Named
-from sqlalchemy_temporal.imports.target import ALIVE, NUMBER, STATE, Target, numbers
+from sqlalchemy_temporal.imports.target import ALIVE, NUMBER, STATE, Target, numbers, streaming
 
 NEXT = "temporal_import_next"
 NEXT_ALIVE = "temporal_import_next_alive"
@@ -215,9 +215,7 @@ def counted(connection: Connection, target: Target) -> Iterator[tuple[int, str, 
         .group_by(rows.c[NUMBER], kind)
         .order_by(rows.c[NUMBER], kind)
     )
-    found = connection.execute(
-        statement, execution_options={"stream_results": True, "yield_per": 1000}
-    )
+    found = connection.execute(statement, execution_options=streaming(connection))
     for row in found:
         yield int(row[0]), str(row[1]), int(row[2])
 

@@ -107,6 +107,17 @@ def temporary_schema(connection: Connection) -> str:
     return "pg_temp" if has_schemas(connection.dialect) else "temp"
 
 
+def streaming(connection: Connection) -> dict[str, Any]:
+    """Execution options for reading many rows, a few in memory at a time.
+
+    asyncpg closes cursors with their transaction only, and until then their tables, among them
+    temporary ones, cannot be altered or dropped: there all rows are read at once.
+    """
+    if connection.dialect.driver == "asyncpg":
+        return {}
+    return {"stream_results": True, "yield_per": 1000}
+
+
 def _clause(name: str, schema: str | None, columns: Iterable[str]) -> TableClause:
     # Typed as little as they can be: values go from table to table within the database.
     typed: list[ColumnClause[Any]] = [
@@ -168,6 +179,7 @@ __all__ = [
     "Entity",
     "Target",
     "numbers",
+    "streaming",
     "targets",
     "temporary_schema",
 ]

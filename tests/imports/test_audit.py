@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from sqlalchemy_temporal import (
     BeforeVersioningError,
@@ -103,6 +104,16 @@ def test_a_truncate_is_refused_because_it_names_no_rows(recorded: Engine) -> Non
         )
     with pytest.raises(HistoryImportError, match="TRUNCATE"):
         import_audit_activity(recorded, ["product"], dry_run=False, activity_schema="audit")
+
+
+async def test_asyncio_drivers_import_in_run_sync(recorded: Engine) -> None:
+    engine = create_async_engine(recorded.url.set(drivername="postgresql+asyncpg"))
+    async with engine.begin() as connection:
+        await connection.run_sync(
+            import_audit_activity, ["product"], dry_run=False, activity_schema="audit"
+        )
+    await engine.dispose()
+    assert len(products(recorded, "HEAD~3")) == 3
 
 
 def test_activities_elsewhere_are_asked_for(recorded: Engine) -> None:
