@@ -48,7 +48,7 @@ def line_of(commit: Commit, refs: Sequence[Ref] = (), *, head: bool = False) -> 
     """A commit in one line: its name, its time, who, what for, how much."""
     line = Text(commit.short, style="yellow")
     line.append(f" {when_text(commit.effective_at or commit.committed_at)[:19]}", style="dim")
-    line.append(_names(refs, head=head))
+    line.append(names_of(refs, head=head))
     if commit.author:
         line.append(f" {commit.author}", style="cyan")
     what = commit.message or ""
@@ -83,7 +83,7 @@ def counts_of(counts: Mapping[str, Mapping[str, int]]) -> Text:
 def block_of(commit: Commit, refs: Sequence[Ref] = (), *, head: bool = False) -> Text:
     """A commit with all that is known of it, in several lines."""
     text = Text(f"commit {commit.uuid}", style="yellow")
-    text.append(_names(refs, head=head))
+    text.append(names_of(refs, head=head))
     facts = [
         ("Parents", " ".join(str(uuid) for uuid in commit.parents)),
         ("Author", commit.author or ""),
@@ -116,7 +116,7 @@ def _deletion(commit: Commit) -> str:
     return f"from the log at {when_text(commit.deleted_at)}{by}{why}"
 
 
-def _names(refs: Sequence[Ref], *, head: bool) -> Text:
+def names_of(refs: Sequence[Ref], *, head: bool) -> Text:
     """The names of a commit, as git puts them behind it: ``(HEAD -> main, tag: v1)``."""
     shown: list[tuple[str, str]] = []
     current = [ref.name for ref in refs if ref.kind == "branch" and ref.is_current]

@@ -40,6 +40,9 @@ class Output:
     Parameters:
         color: ``"auto"``, ``"always"`` or ``"never"``.
         pager: whether long output may be paged.
+
+    Attributes:
+        is_plain: whether colours are unwanted.
     """
 
     def __init__(self, color: str = "auto", *, pager: bool = True) -> None:
@@ -47,7 +50,7 @@ class Output:
         plain = color == "never" or (color == "auto" and bool(os.environ.get("NO_COLOR")))
         self._is_terminal = sys.stdout.isatty()
         self._pager = pager and self._is_terminal
-        self._no_color = plain
+        self.is_plain = plain
         self.out = _Pipe(
             force_terminal=terminal,
             no_color=plain or None,
@@ -71,7 +74,7 @@ class Output:
         if text.count("\n") < self.out.height:
             self.out.file.write(text)
         else:
-            click.echo_via_pager(text, color=not self._no_color)
+            click.echo_via_pager(text, color=not self.is_plain)
 
     def stream(self, parts: Iterable[Any]) -> None:
         """Print renderables as they come, without holding them all."""
@@ -79,7 +82,7 @@ class Output:
             for part in parts:
                 self.out.print(part)
             return
-        click.echo_via_pager(self._rendered(parts), color=not self._no_color)
+        click.echo_via_pager(self._rendered(parts), color=not self.is_plain)
 
     def _rendered(self, parts: Iterable[Any]) -> Iterator[str]:
         for part in parts:

@@ -11,7 +11,7 @@ is loaded next is the new state.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Self
 from uuid import UUID
@@ -38,10 +38,12 @@ from sqlalchemy_temporal.errors import (
 from sqlalchemy_temporal.repository.apply import plan_changes, plan_moment
 from sqlalchemy_temporal.repository.catalog import Entity, choose, load_tables
 from sqlalchemy_temporal.repository.comparing import compare
+from sqlalchemy_temporal.repository.described import VersionedTable
 from sqlalchemy_temporal.repository.outcome import Executed, Outcome, commit_of
 from sqlalchemy_temporal.repository.plan import Plan
 from sqlalchemy_temporal.repository.reverting import (
     OnConflict,
+    RevertConflict,
     count_conflicts,
     list_conflicts,
     reversal,
@@ -330,12 +332,26 @@ class Operations:
             ConstraintViolationError: constraints forbid it; nothing was written.
             BeforeVersioningError: it is the first commit.
         """
-        if conflicts not in ("refuse", "keep", "overwrite"):
-            raise ConfigurationError(f"conflicts={conflicts!r}: refuse, keep or overwrite")
+        _check(conflicts)
         with self.begin() as repo:
             repo._describe(message, author)
             outcome = repo._revert(when, tables, conflicts, triggers)
         return self._own(outcome)
+
+    def plan_revert(self, when: When, *tables: Entity, conflicts: OnConflict = "refuse") -> Plan:
+        """What :meth:`revert` would do, row by row, and what constraints forbid.
+
+        As for :meth:`plan`, nothing is written and nothing locked.
+
+        Raises:
+            RevertConflictError: rows were changed again since.
+            BeforeVersioningError: it is the first commit.
+        """
+        _check(conflicts)
+        self._flush()
+        every = load_tables(self.connection, self.schema)
+        moment = resolve(self.connection, when, self.schema)
+        return self._reversal(moment, tables, conflicts, every, lock=False)[0]
 
     # ------------------------------------------------------------------------------ inside
 
@@ -348,23 +364,42 @@ class Operations:
             every = load_tables(connection, schema)
             writer_of(connection, schema).lock(choose(connection, every, tables))
             moment = resolve(connection, when, schema)
-            before = self._before(moment)
-            diff = compare(connection, schema, before, moment, tables, described=every)
-            back = [reversal(query, conflicts) for query in diff.queries()]
-            found = list_conflicts(connection, back)
-            if found and conflicts == "refuse":
-                listed = "\n".join(f"  {each}" for each in found[:20])
-                raise RevertConflictError(
-                    f"{count_conflicts(connection, back)} rows that commit {moment.uuid} "
-                    f"changed were changed again, so nothing was written:\n{listed}\nPass "
-                    "conflicts='keep' or conflicts='overwrite' to decide for all of them",
-                    conflicts=tuple(found),
-                )
-            plan = plan_changes(
-                connection, [each.query for each in back], schema, lock=True, described=every
-            )
+            plan, found = self._reversal(moment, tables, conflicts, every, lock=True)
             changes = self._execute(plan, Intent("REVERT"), triggers)
-            return self._outcome("REVERT", moment.uuid, changes, diff.unknown, found)
+            return self._outcome("REVERT", moment.uuid, changes, plan.unknown, found)
+
+    def _reversal(
+        self,
+        moment: Moment,
+        tables: tuple[Entity, ...],
+        conflicts: OnConflict,
+        every: Sequence[VersionedTable],
+        *,
+        lock: bool,
+    ) -> tuple[Plan, list[RevertConflict]]:
+        """Plan to undo the commit of ``moment``, and list the rows changed again since.
+
+        Raises:
+            RevertConflictError: there are such rows, and they are to be refused.
+        """
+        connection, schema = self.connection, self.schema
+        before = self._before(moment)
+        diff = compare(connection, schema, before, moment, tables, described=every)
+        back = [reversal(query, conflicts) for query in diff.queries()]
+        found = list_conflicts(connection, back)
+        if found and conflicts == "refuse":
+            listed = "\n".join(f"  {each}" for each in found[:20])
+            raise RevertConflictError(
+                f"{count_conflicts(connection, back)} rows that commit {moment.uuid} "
+                f"changed were changed again, so nothing was written:\n{listed}\nPass "
+                "conflicts='keep' or conflicts='overwrite' to decide for all of them",
+                conflicts=tuple(found),
+            )
+        queries = [each.query for each in back]
+        plan = plan_changes(
+            connection, queries, schema, lock=lock, unknown=diff.unknown, described=every
+        )
+        return plan, found
 
     def _before(self, moment: Moment) -> Moment:
         try:
@@ -499,6 +534,11 @@ class Operations:
     def _lookup(self, tx_id: int) -> Commit | None:
         with self.begin() as repo:
             return commit_of(repo.connection, self.schema, tx_id)
+
+
+def _check(conflicts: str) -> None:
+    if conflicts not in ("refuse", "keep", "overwrite"):
+        raise ConfigurationError(f"conflicts={conflicts!r}: refuse, keep or overwrite")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""docs/cli.md: its session is real, and its reference is the command's own help."""
+"""docs/cli.md: its session and screens are real, its reference is the command's own help."""
 
 import os
 import re
@@ -8,8 +8,13 @@ import sys
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine, text
+from textual.binding import Binding
 
+from sqlalchemy_temporal.cli.tui.app import HistoryApp
+from sqlalchemy_temporal.cli.tui.log_screen import LogScreen
+from sqlalchemy_temporal.cli.tui.table_screen import TableScreen
 from tests.cli.conftest import ROOT, Vsg
+from tests.cli.screens import viewing
 
 PAGE = ROOT / "docs" / "cli.md"
 VARYING = (
@@ -81,3 +86,41 @@ def test_every_command_has_an_example_in_its_help(vsg: Vsg) -> None:
     sections = re.findall(r"^### (vsg \S+)\n\n```text\n(.*?)```", text, re.DOTALL | re.MULTILINE)
     assert len(sections) > 30
     assert [name for name, help_text in sections if f"  {name}" not in help_text] == []
+
+
+def drawn(name: str) -> str:
+    """A screen on the page."""
+    block = re.search(rf"<!-- {name} -->\n```text\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert block is not None
+    return block[1].rstrip("\n")
+
+
+def still(screen: str) -> list[str]:
+    """The lines of a screen without what is another each time."""
+    named = re.sub(r" · temporal_test_\w+|\b[0-9a-f]{7}\b", lambda found: _name(found[0]), screen)
+    return steady(named)
+
+
+def _name(found: str) -> str:
+    return " · shop" if found.startswith(" ·") else "<short>"
+
+
+async def test_the_screens_are_those_of_the_page(shop_url: URL) -> None:
+    async with viewing(shop_url, (80, 11)) as seen:
+        await seen.press("down")
+        assert still(seen.screen) == still(drawn("screen"))
+        await seen.press("enter", "enter")
+        assert still(seen.screen) == still(drawn("slider"))
+
+
+async def test_all_keys_of_the_full_screen_view_are_on_the_page() -> None:
+    section = PAGE.read_text().partition("## Full-screen")[2].partition("\n## ")[0]
+    signs = {"slash": "/", "question_mark": "?", "comma": ",", "full_stop": "."}
+    signs |= {"left": "←", "right": "→"}
+    bindings = [*LogScreen.BINDINGS, *TableScreen.BINDINGS, *HistoryApp.BINDINGS]
+    keys = [
+        signs.get(each.key, each.key.title() if len(each.key) > 1 else each.key)
+        for each in bindings
+        if isinstance(each, Binding)
+    ]
+    assert [key for key in keys if f"`{key}`" not in section] == []

@@ -1,10 +1,13 @@
 """The command at a terminal: questions, colours, widths, the prompt of the past."""
 
+import subprocess
+import sys
+
 import pexpect
 import pytest
 from sqlalchemy import URL
 
-from tests.cli.conftest import COMMAND, Vsg, environment
+from tests.cli.conftest import COMMAND, ROOT, Vsg, environment
 
 
 def spawn(url: URL, *arguments: str, **variables: str) -> pexpect.spawn:
@@ -75,3 +78,38 @@ def test_the_prompt_reads_from_a_pipe(ask: Vsg) -> None:
     asked = ask("shell", "--at", "HEAD~2", stdin="select count(*) as n\nfrom orders;\n")
     assert asked.out.split() == ["n", "2"]
     assert ask("shell", stdin="select nonsense;").code == 5
+
+
+def test_the_full_screen_view_opens_and_closes(shop_url: URL) -> None:
+    child = spawn(shop_url, "tui")
+    child.expect("Bea moves")
+    child.send("q")
+    assert ended(child) == 0
+
+
+def test_the_full_screen_view_needs_a_terminal_and_a_database_with_history(
+    ask: Vsg, pg_url: URL
+) -> None:
+    refused = ask("tui")
+    assert (refused.code, "needs a terminal" in refused.err) == (2, True)
+    child = spawn(pg_url, "tui")
+    child.expect("vsg: ")
+    assert ended(child) != 0
+
+
+def test_without_textual_the_extra_is_named_in_one_line(shop_url: URL) -> None:
+    program = (
+        "import sys; sys.modules['textual'] = None; "
+        "from sqlalchemy_temporal.cli.app import run; sys.exit(run(['tui']))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment(shop_url),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 3
+    assert "sqlalchemy-temporal[tui]" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1

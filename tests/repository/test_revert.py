@@ -140,3 +140,20 @@ def test_the_first_commit_cannot_be_reverted(connection: Connection, repo: Repos
 def test_an_unknown_choice_for_conflicts_is_refused(repo: Repository) -> None:
     with pytest.raises(ConfigurationError, match="refuse, keep or overwrite"):
         repo.revert("HEAD", conflicts="ours")  # type: ignore[arg-type]
+
+
+def test_a_plan_says_what_would_be_undone_and_does_nothing(
+    connection: Connection, repo: Repository
+) -> None:
+    run(connection, "UPDATE t SET a = 'x'")
+    run(connection, "UPDATE t SET a = 'y' WHERE id = 1")
+    connection.commit()
+    with pytest.raises(RevertConflictError):
+        repo.plan_revert("HEAD~1")
+    plan = repo.plan_revert("HEAD~1", conflicts="keep")
+    assert [(row.operation, dict(row.key), row.changed) for row in plan] == [
+        ("UPDATE", {"id": 2}, ("a",))
+    ]
+    assert rows(connection, "t") == [(1, "y", "b"), (2, "x", "b")]
+    connection.rollback()
+    assert repo.head.operation == "COMMIT"

@@ -16,11 +16,25 @@ from sqlalchemy_temporal.cli.commands import (
     proofs,
     refs,
     rows,
+    screens,
     setup,
     shells,
 )
 
-_MODULES = (setup, checks, logs, diffs, rows, shells, changes, merges, refs, proofs, growth)
+_MODULES = (
+    setup,
+    checks,
+    logs,
+    diffs,
+    rows,
+    shells,
+    screens,
+    changes,
+    merges,
+    refs,
+    proofs,
+    growth,
+)
 
 
 def every() -> Iterator[click.Command]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import click
 from rich.text import Text
@@ -11,11 +10,11 @@ from rich.text import Text
 from sqlalchemy_temporal.cli import codes
 from sqlalchemy_temporal.cli.app import App, pass_app
 from sqlalchemy_temporal.cli.differences import blocks_of, left_out
-from sqlalchemy_temporal.cli.options import as_json, confirm, dry_run, message, some_rows, yes
+from sqlalchemy_temporal.cli.options import SHOWN, as_json, confirm, dry_run, message, yes
+from sqlalchemy_temporal.cli.undoing import Change, Preview, carry_out, counted, preview
 from sqlalchemy_temporal.errors import RevertConflictError
-from sqlalchemy_temporal.repository import Outcome, Plan, Repository
-
-Change = Callable[[Repository], Outcome]
+from sqlalchemy_temporal.repository import Outcome
+from sqlalchemy_temporal.repository.reverting import OnConflict
 
 _tables = click.option("--table", "-t", "tables", multiple=True, help="Only this table.")
 
@@ -39,9 +38,7 @@ def restore(
     vsg restore v1.2 --dry-run
     vsg restore 2024-01-15T10:30Z --table customers -m "Undo the import"
     """
-    return _return_to(
-        app, when, tables, lambda repo: repo.restore(when, *tables, message=message), **how
-    )
+    return _go_back(app, Change("restore", when, tables, message), **how)
 
 
 @click.command()
@@ -60,7 +57,7 @@ def checkout(app: App, /, when: str, message: str | None, **how: bool) -> int:
     vsg checkout HEAD~3
     vsg checkout v1.2 --yes
     """
-    return _return_to(app, when, (), lambda repo: repo.checkout(when, message=message), **how)
+    return _go_back(app, Change("checkout", when, message=message), **how)
 
 
 @click.command()
@@ -77,7 +74,7 @@ def rollback(app: App, /, n: int, message: str | None, **how: bool) -> int:
     vsg rollback
     vsg rollback 3 --dry-run
     """
-    return _return_to(app, f"HEAD~{n}", (), lambda repo: repo.rollback(n, message=message), **how)
+    return _go_back(app, Change("rollback", f"HEAD~{n}", message=message, number=n), **how)
 
 
 @click.command()
@@ -97,13 +94,12 @@ def rollback(app: App, /, n: int, message: str | None, **how: bool) -> int:
 @pass_app
 def revert(
     app: App,
+    /,
     commit: str,
     tables: tuple[str, ...],
-    conflicts: Any,
+    conflicts: OnConflict,
     message: str | None,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
+    **how: bool,
 ) -> int:
     r"""Undo what one commit changed, on top of all that came after it.
 
@@ -113,120 +109,46 @@ def revert(
     vsg revert
     vsg revert 4f1d2c --table customers --conflicts keep
     """
-    with app.reading() as repo:
-        head = repo.head.uuid
-        undone = repo.get(commit)
-        diff = repo.diff(undone, f"{undone.uuid}~1", *tables)
-        if not as_json:
-            some_rows(app.output, blocks_of(diff))
-    if dry_run:
-        if as_json:
-            app.output.json({"done": False, "commit": str(undone.uuid)})
-        return codes.OK
-    confirm(f"Undo commit {undone.short}?", yes=yes)
+    change = Change("revert", commit, tables, message, conflicts)
     try:
-        outcome = _done(
-            app,
-            head,
-            lambda repo: repo.revert(
-                undone, *tables, conflicts=conflicts, message=message or _undoes(undone)
-            ),
-        )
+        return _go_back(app, change, **how)
     except RevertConflictError as error:
-        if as_json:
+        if how["as_json"]:
             app.output.json({"done": False, "conflicts": [str(each) for each in error.conflicts]})
         for each in error.conflicts:
             app.output.note(f"conflict: {each}")
         app.output.error("not done; decide with --conflicts keep or --conflicts overwrite")
         return codes.FOUND
-    report(app, outcome, as_json=as_json)
-    return codes.OK
 
 
-def _undoes(commit: Any) -> str:
-    about = f": {commit.message}" if commit.message else ""
-    return f"Revert {commit.short}{about}"
-
-
-def _return_to(
-    app: App,
-    when: str,
-    tables: tuple[str, ...],
-    change: Change,
-    *,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-) -> int:
+def _go_back(app: App, change: Change, *, dry_run: bool, yes: bool, as_json: bool) -> int:
     """Show what would be done, ask, and do it unless HEAD has moved meanwhile."""
-    with app.planning() as repo:
-        head = repo.head.uuid
-        target = repo.get(when)
-        plan = repo.plan(target, *tables)
-        preview = plan_json(plan) | {"done": False, "target": str(target.uuid)}
-        if not as_json:
-            _show_plan(app, plan)
-        forbidden = bool(plan.violations)
-        plan.discard()
-    if forbidden:
-        if as_json:
-            app.output.json(preview)
+    seen = preview(app, change, None if as_json else SHOWN)
+    if not as_json:
+        _show(app, seen)
+    if as_json and (seen.forbidden or dry_run):
+        app.output.json(seen.to_dict())
+    if seen.forbidden:
         app.output.error("constraints forbid it; nothing was done")
         return codes.REFUSED
     if dry_run:
-        if as_json:
-            app.output.json(preview)
         return codes.OK
-    confirm(f"Go to the state of {target.short}?", yes=yes)
-    outcome = _done(app, head, change)
-    report(app, outcome, as_json=as_json)
+    confirm(seen.question, yes=yes)
+    report(app, carry_out(app, seen), as_json=as_json)
     return codes.OK
 
 
-def _done(app: App, head: Any, change: Change) -> Outcome:
-    """Make the change as a commit on the HEAD that the preview was of."""
-    with app.writing("this command") as repo, repo.committing(parent=head) as work:
-        return change(work)
-
-
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """A plan as ``--json`` shows it."""
-    return {
-        "summary": plan.summary(),
-        "rows": [
-            {
-                "table": row.table,
-                "operation": row.operation,
-                "key": dict(row.key),
-                "changed": list(row.changed),
-                "before": None if row.before is None else dict(row.before),
-                "after": None if row.after is None else dict(row.after),
-                "origin": row.origin,
-            }
-            for row in plan
-        ],
-        "violations": [str(each) for each in plan.violations],
-        "unknown": dict(plan.unknown),
-    }
-
-
-def _show_plan(app: App, plan: Plan) -> None:
-    some_rows(app.output, blocks_of(plan))
-    for table, numbers in plan.summary().items():
-        app.output.show(Text.assemble((f"{table}: ", "bold"), counted(numbers)))
-    if not plan:
+def _show(app: App, seen: Preview) -> None:
+    more = [Text("…", style="dim")] if seen.more else []
+    app.output.show(*blocks_of(seen.rows), *more)
+    for table, numbers in seen.counted():
+        app.output.show(Text.assemble((f"{table}: ", "bold"), numbers))
+    if not seen.summary:
         app.output.show(Text("nothing differs"))
-    for violation in plan.violations:
+    for violation in seen.forbidden:
         app.output.note(f"forbidden: {violation}")
-    for line in left_out(plan.unknown):
+    for line in left_out(seen.unknown):
         app.output.note(line)
-
-
-def counted(numbers: Mapping[str, int]) -> str:
-    """How many rows, in words."""
-    words = {"INSERT": "inserted", "UPDATE": "updated", "DELETE": "deleted"}
-    parts = [f"{number} {words[name]}" for name, number in numbers.items() if number]
-    return ", ".join(parts) or "nothing"
 
 
 def report(app: App, outcome: Outcome, *, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sqlalchemy_temporal.cli import codes
 from sqlalchemy_temporal.cli.app import App, pass_app
-from sqlalchemy_temporal.cli.commands.changes import counted, report
+from sqlalchemy_temporal.cli.commands.changes import report
 from sqlalchemy_temporal.cli.differences import blocks_of, key_text
 from sqlalchemy_temporal.cli.options import (
     as_json,
@@ -22,6 +22,7 @@ from sqlalchemy_temporal.cli.options import (
     yes,
 )
 from sqlalchemy_temporal.cli.output import table_of
+from sqlalchemy_temporal.cli.undoing import counted
 from sqlalchemy_temporal.errors import BeforeVersioningError
 from sqlalchemy_temporal.repository import Conflict, MergeResult
 

@@ -39,23 +39,36 @@ def rich_text(rows: Sequence[GraphRow], names: Mapping[UUID, Sequence[Ref]]) -> 
             "drawing in colour needs the package rich; install sqlalchemy-temporal[cli], or "
             "print the graph's text()"
         ) from error
-    text = Text()
+    drawn = Text()
     for row in rows:
-        for drawn in _above(row):
-            _paint(text, drawn)
-            text.append("\n")
-        _paint(text, _commit_line(row))
         commit = row.commit
-        text.append(f" {commit.short}", style="yellow")
+        about = Text(commit.short, style="yellow")
         for ref in names.get(commit.uuid, ()):
-            text.append(f" ({_name(ref)})", style="bold green" if ref.kind == BRANCH else "bold")
-        text.append(f" {_message(row)}")
-        text.append(f" {_who(row)}\n", style="dim")
-        for drawn in _below(row):
-            _paint(text, drawn)
-            text.append("\n")
-    text.rstrip()
-    return text
+            about.append(f" ({_name(ref)})", style="bold green" if ref.kind == BRANCH else "bold")
+        about.append(f" {_message(row)}")
+        about.append(f" {_who(row)}", style="dim")
+        drawn.append("\n" if drawn else "")
+        paint_row(drawn, row, about)
+    return drawn
+
+
+def paint_row(text: Any, row: GraphRow, about: Any) -> None:
+    """Draw one commit: its line, and those that connect it with what is above and below.
+
+    Parameters:
+        text: a ``rich.text.Text``, to which it is appended.
+        row: the commit with its place.
+        about: what stands beside it.
+    """
+    for drawn in _above(row):
+        _paint(text, drawn)
+        text.append("\n")
+    _paint(text, _commit_line(row))
+    text.append(" ")
+    text.append(about)
+    for drawn in _below(row):
+        text.append("\n")
+        _paint(text, drawn)
 
 
 def describe(row: GraphRow, names: Sequence[Ref]) -> str:
@@ -139,4 +152,4 @@ def _paint(text: Any, drawn: Sequence[Lane]) -> None:
         text.append(character, style=style)
 
 
-__all__ = ["describe", "lines", "rich_text"]
+__all__ = ["describe", "lines", "paint_row", "rich_text"]
