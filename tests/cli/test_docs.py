@@ -1,4 +1,4 @@
-"""docs/cli.md: its session and screens are real, its reference is the command's own help."""
+"""README.md and docs/cli.md: sessions and screens are real, the reference is the help itself."""
 
 import os
 import re
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from sqlalchemy import URL, create_engine, text
 from textual.binding import Binding
 
@@ -30,14 +31,15 @@ def steady(output: str) -> list[str]:
     return output.splitlines()
 
 
-def session() -> list[tuple[str, str]]:
-    block = re.search(r"<!-- session -->\n```console\n(.*?)```", PAGE.read_text(), re.DOTALL)
+def session(page: Path) -> list[tuple[str, str]]:
+    block = re.search(r"<!-- session -->\n```console\n(.*?)```", page.read_text(), re.DOTALL)
     assert block is not None
     steps = re.split(r"^\$ (.*)\n", block[1], flags=re.MULTILINE)[1:]
     return list(zip(steps[::2], steps[1::2], strict=True))
 
 
-def test_the_session_prints_what_the_page_says(vsg: Vsg, pg_url: URL, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", [PAGE, ROOT / "README.md"], ids=lambda page: page.name)
+def test_the_session_prints_what_the_page_says(vsg: Vsg, pg_url: URL, page: Path) -> None:
     engine = create_engine(pg_url)
     with engine.begin() as connection:
         connection.execute(
@@ -53,7 +55,7 @@ def test_the_session_prints_what_the_page_says(vsg: Vsg, pg_url: URL, tmp_path: 
             text("INSERT INTO customers VALUES (1, 'Ana', 'Rome'), (2, 'Bea', 'Rome')")
         )
         connection.execute(text("INSERT INTO orders VALUES (7, 2, 10), (8, 1, 99.5)"))
-    for command, printed in session():
+    for command, printed in session(page):
         program, *arguments = shlex.split(command)
         if program == "psql":
             with engine.begin() as connection:
