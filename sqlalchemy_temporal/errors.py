@@ -10,6 +10,7 @@
     ├── InstallationError             the database is not what the declarations need
     │   ├── NotInstalledError         schema, history table or registration is missing
     │   ├── MissingTriggerError       a trigger is missing, disabled or was edited
+    │   ├── CaptureKindError          a table is captured otherwise than it is declared
     │   ├── SchemaDriftError          live table, history table and model differ
     │   ├── PrivilegeError            the role may not create what versioning needs
     │   ├── UnsupportedDatabaseError  a dialect or server version that cannot be used
@@ -34,6 +35,7 @@
     │   ├── UnversionedTableError     a table without history in a question to the past
     │   └── DetachedObjectError       history asked of an object that is in no session
     ├── CaptureError                  a change that cannot be recorded
+    │   ├── UnrecordedWriteError      a statement whose changes could not be told
     │   └── TwoPhaseError             PREPARE TRANSACTION with versioned changes
     ├── CommitError                   a commit that was refused
     │   ├── StaleParentError          HEAD moved since the commit was begun
@@ -63,6 +65,7 @@ __all__ = [
     "BarrierTimeoutError",
     "BeforeVersioningError",
     "CaptureError",
+    "CaptureKindError",
     "CommitError",
     "ConfigurationError",
     "ConstraintViolationError",
@@ -97,6 +100,7 @@ __all__ = [
     "UnknownRevisionError",
     "UnknownTableStateError",
     "UnrecordedMomentError",
+    "UnrecordedWriteError",
     "UnsupportedDatabaseError",
     "UnsupportedReadError",
     "UnversionedTableError",
@@ -151,6 +155,10 @@ class NotInstalledError(InstallationError):
 
 class MissingTriggerError(InstallationError):
     """A trigger that records changes is missing, disabled or was edited."""
+
+
+class CaptureKindError(InstallationError):
+    """A table is captured by triggers and declared to be captured by the ORM, or vice versa."""
 
 
 class SchemaDriftError(InstallationError):
@@ -255,6 +263,10 @@ class DetachedObjectError(UnsupportedReadError, DetachedInstanceError):
 
 class CaptureError(TemporalError):
     """A change cannot be recorded, so it was refused."""
+
+
+class UnrecordedWriteError(CaptureError):
+    """What a statement changes could not be told before it ran, so it was refused."""
 
 
 class TwoPhaseError(CaptureError):

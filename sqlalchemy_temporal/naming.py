@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, cast
 from sqlalchemy_temporal.errors import ConfigurationError, UnknownOptionError
 
 CaptureKind = Literal["trigger", "orm"]
+CoreWrites = Literal["capture", "refuse"]
 PartitionBy = Literal["month"]
 
 DEFAULT_SCHEMA: Final = "temporal_versioning"
@@ -40,6 +41,7 @@ MAX_IDENTIFIER_BYTES: Final = 63
 """PostgreSQL cuts longer identifiers silently (``NAMEDATALEN`` - 1)."""
 
 _CAPTURE_KINDS: Final = ("trigger", "orm")
+_CORE_WRITES: Final = ("capture", "refuse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,10 @@ class VersioningOptions:
         schema: the schema of the library's own tables and functions.
         history_schema: the schema of the history table; the same as ``schema`` by default.
         history_table_suffix: appended to the table's name to name its history table.
-        capture: ``"trigger"`` (the database records) or ``"orm"`` (session listeners do).
+        capture: ``"trigger"`` (the database records) or ``"orm"`` (listeners of SQLAlchemy do).
+        core: with ``capture="orm"``, what becomes of INSERT, UPDATE and DELETE constructs that
+            are executed on a connection which no ``Session`` uses: ``"capture"`` records them,
+            ``"refuse"`` raises. Writes as text are always refused.
         index: further column lists to index on history, for columns that questions to
             the past filter by.
         history_partition_by: ``"month"`` partitions the history table by the month in which
@@ -64,6 +69,7 @@ class VersioningOptions:
     history_schema: str | None = None
     history_table_suffix: str = DEFAULT_SUFFIX
     capture: CaptureKind = "trigger"
+    core: CoreWrites = "capture"
     index: tuple[tuple[str, ...], ...] = ()
     history_partition_by: PartitionBy | None = None
 
@@ -123,6 +129,15 @@ class VersioningOptions:
         if self.capture not in _CAPTURE_KINDS:
             raise UnknownOptionError(
                 f"{where}: capture must be one of {', '.join(_CAPTURE_KINDS)}, not {self.capture!r}"
+            )
+        if self.core not in _CORE_WRITES:
+            raise UnknownOptionError(
+                f"{where}: core must be one of {', '.join(_CORE_WRITES)}, not {self.core!r}"
+            )
+        if self.core != "capture" and self.capture != "orm":
+            raise UnknownOptionError(
+                f"{where}: core={self.core!r} has a meaning with capture='orm' only; triggers "
+                "record whatever writes the table"
             )
         if self.history_partition_by not in (None, "month"):
             raise UnknownOptionError(

@@ -6,17 +6,22 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import Connection, Table, select, text
+from sqlalchemy import Connection, Row, Table, inspect, select, text
 
 from sqlalchemy_temporal.capture import sqlite
 from sqlalchemy_temporal.clock.hooks import attach
 from sqlalchemy_temporal.ddl.columns import ColumnIdentity, identities
 from sqlalchemy_temporal.ddl.postgresql.table import STAMP_TRIGGER, TRIGGERS
 from sqlalchemy_temporal.ddl.spec import TableSpec
-from sqlalchemy_temporal.errors import MissingTriggerError, NotInstalledError, SchemaDriftError
-from sqlalchemy_temporal.naming import INFO_KEY
+from sqlalchemy_temporal.errors import (
+    CaptureKindError,
+    MissingTriggerError,
+    NotInstalledError,
+    SchemaDriftError,
+)
+from sqlalchemy_temporal.naming import INFO_KEY, VersioningOptions
 from sqlalchemy_temporal.schema import options_of, recorded_columns, system_of
 
 _TRIGGERS = text(
@@ -50,6 +55,7 @@ class Registration:
         fingerprint: of the SQL that was generated for it.
         enabled_tx_id: the transaction in which it was first enabled.
         disabled_tx_id: the transaction since which it is disabled; None while it is enabled.
+        capture: what records its changes.
     """
 
     id: int
@@ -59,6 +65,7 @@ class Registration:
     fingerprint: str
     enabled_tx_id: int
     disabled_tx_id: int | None
+    capture: str
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -84,6 +91,7 @@ def registration_of(connection: Connection, spec: TableSpec) -> Registration | N
         fingerprint=row.fingerprint,
         enabled_tx_id=row.enabled_tx_id,
         disabled_tx_id=row.disabled_tx_id,
+        capture=row.capture,
     )
 
 
@@ -97,12 +105,14 @@ def verify_capture(connection: Connection, tables: Iterable[Table]) -> None:
     Raises:
         NotInstalledError: a table was never set up for versioning in this database.
         MissingTriggerError: one of its triggers is missing, disabled or was edited.
+        CaptureKindError: it is captured by triggers and declared to be captured by the ORM, or
+            the other way round.
         SchemaDriftError: its model has columns that its history does not record.
     """
     known: set[str] = connection.info.setdefault(f"{INFO_KEY}.verified", set())
     for table in tables:
         options = options_of(table)
-        if options is None or options.capture != "trigger" or table.fullname in known:
+        if options is None or table.fullname in known:
             continue
         attach(connection, options.schema)
         check_capture(connection, table)
@@ -112,17 +122,22 @@ def verify_capture(connection: Connection, tables: Iterable[Table]) -> None:
 def forget_verified(connection: Connection) -> None:
     """Ask again at the next write; for use after DDL on the same connection."""
     connection.info.pop(f"{INFO_KEY}.verified", None)
+    connection.info.pop(f"{INFO_KEY}.captured", None)
 
 
 def check_capture(connection: Connection, table: Table) -> None:
     """The same for one table, asking anew; see :func:`verify_capture`."""
+    options = options_of(table)
+    if options is not None and options.capture == "orm":
+        _check_registered(connection, table, options)
+        return
     if connection.dialect.name == "sqlite":
         sqlite.verify(connection, table, _ADVICE)
         return
-    quote = connection.dialect.identifier_preparer.quote
-    full = (f"{quote(table.schema)}." if table.schema else "") + quote(str(table.name))
-    rows = connection.execute(_TRIGGERS, {"name": full.replace("%%", "%")}).all()
+    rows = connection.execute(_TRIGGERS, {"name": _relation(connection, table)}).all()
     found = {row.name: row for row in rows}
+    if not found and options is not None and _captured_otherwise(connection, table, options):
+        raise kind_mismatch(table.fullname, "orm", "trigger")
     if not found:
         raise NotInstalledError(
             f"table {table.fullname!r} is not versioned in this database. {_ADVICE}"
@@ -146,10 +161,83 @@ def check_capture(connection: Connection, table: Table) -> None:
         )
 
 
+def kind_mismatch(label: str, found: str, declared: str) -> CaptureKindError:
+    """The error that says that two ways of recording a table do not go together."""
+    return CaptureKindError(
+        f"table {label!r} is captured with capture={found!r} in this database, and declared with "
+        f"capture={declared!r}: its changes would be recorded twice, or not at all. Declare what "
+        "is there, or change what is there with sync_versioning(connection, table)"
+    )
+
+
+def _check_registered(connection: Connection, table: Table, options: VersioningOptions) -> None:
+    """Make sure that a table captured by the ORM is registered as such, and has no triggers."""
+    row = _registered(connection, table, options)
+    if row is None:
+        raise NotInstalledError(
+            f"table {table.fullname!r} is not versioned in this database. {_ADVICE}"
+        )
+    if row.capture != "orm":
+        raise kind_mismatch(table.fullname, row.capture, "orm")
+    if _has_triggers(connection, table):
+        raise kind_mismatch(table.fullname, "trigger", "orm")
+    recorded = {each.name for each in identities(row.columns) if each.current}
+    unrecorded = [str(c.name) for c in recorded_columns(table) if c.name not in recorded]
+    if unrecorded:
+        raise SchemaDriftError(
+            f"table {table.fullname!r}: the history does not record the column(s) "
+            f"{', '.join(unrecorded)} of the model. {_ADVICE}"
+        )
+
+
+def _has_triggers(connection: Connection, table: Table) -> bool:
+    if connection.dialect.name == "sqlite":
+        return sqlite.has_triggers(connection, str(table.name))
+    return connection.execute(_TRIGGERS, {"name": _relation(connection, table)}).first() is not None
+
+
+def _relation(connection: Connection, table: Table) -> str:
+    """The name of a table as ``to_regclass`` reads it."""
+    quote = connection.dialect.identifier_preparer.quote
+    full = (f"{quote(table.schema)}." if table.schema else "") + quote(str(table.name))
+    return full.replace("%%", "%")
+
+
+def _captured_otherwise(
+    connection: Connection, table: Table, options: VersioningOptions
+) -> bool:
+    row = _registered(connection, table, options)
+    return row is not None and row.capture != options.capture
+
+
+def _registered(
+    connection: Connection, table: Table, options: VersioningOptions
+) -> Row[Any] | None:
+    """The registration of an enabled table."""
+    listed = system_of(connection, options.schema).versioned_tables
+    if not inspect(connection).has_table(listed.name, schema=listed.schema):
+        return None
+    default = connection.dialect.default_schema_name if listed.schema else "public"
+    return connection.execute(
+        select(listed).where(
+            listed.c.table_schema == (table.schema or default),
+            listed.c.table_name == str(table.name),
+            listed.c.disabled_tx_id.is_(None),
+        )
+    ).one_or_none()
+
+
 def _recorded(comment: str | None) -> list[str] | None:
     """The columns that a trigger's comment says it records; None when it is not ours."""
     match = _COMMENT.fullmatch(comment or "")
     return cast("list[str]", json.loads(match["columns"])) if match else None
 
 
-__all__ = ["Registration", "check_capture", "forget_verified", "registration_of", "verify_capture"]
+__all__ = [
+    "Registration",
+    "check_capture",
+    "forget_verified",
+    "kind_mismatch",
+    "registration_of",
+    "verify_capture",
+]

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, MetaData, Table, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from sqlalchemy_temporal.capture import sqlite
-from sqlalchemy_temporal.capture.check import Registration, registration_of
+from sqlalchemy_temporal.capture.check import Registration, kind_mismatch, registration_of
 from sqlalchemy_temporal.capture.columns import prepare_again
 from sqlalchemy_temporal.clock.hooks import attach, begin_really, setting_up, torn_down
 from sqlalchemy_temporal.ddl import elements, keys
@@ -117,11 +117,6 @@ def install(connection: Connection, table: Table) -> None:
     options = options_of(table)
     if options is None:
         raise ConfigurationError(f"table {table.fullname!r} is not declared versioned")
-    if options.capture != "trigger":
-        raise ConfigurationError(
-            f"table {table.fullname!r}: capture={options.capture!r} is not available yet; "
-            "use capture='trigger'"
-        )
     check_server(connection)
     history_table(table)  # refuses a declaration that cannot be versioned
     key = tuple(str(column.name) for column in table.primary_key.columns)
@@ -146,7 +141,11 @@ def install_table(
     live = reflect_table(connection, schema, name, options, key=key)
     spec = live.spec
     known = registration_of(connection, spec)
+    if options.capture == "orm":
+        refuse_without_triggers(spec)
     if known is not None and known.disabled_tx_id is None and live.has_system_column:
+        if known.capture != options.capture:
+            raise kind_mismatch(spec.qualified, known.capture, options.capture)
         refuse_drift(connection, spec, known)
         return spec
     if known is not None:
@@ -164,6 +163,19 @@ def install_table(
         if known is None:
             execute(connection, [elements.InheritHistory(member, spec)])
     return spec
+
+
+def refuse_without_triggers(spec: TableSpec) -> None:
+    """Refuse what only triggers can follow.
+
+    Raises:
+        ConfigurationError: the table is partitioned or belongs to an inheritance tree.
+    """
+    if spec.kind != "ordinary":
+        raise ConfigurationError(
+            f"table {spec.qualified!r} is {spec.kind}, and rows of such tables are written "
+            "through others, too: only triggers can record them. Use capture='trigger'"
+        )
 
 
 def uninstall(

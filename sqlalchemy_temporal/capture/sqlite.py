@@ -13,6 +13,7 @@ from sqlalchemy_temporal.ddl.sqlite.reflect import unique_indexes
 from sqlalchemy_temporal.ddl.sqlite.system import TEMPLATE, SystemSql
 from sqlalchemy_temporal.ddl.sqlite.table import PURPOSES, SqliteTableSql, trigger_name
 from sqlalchemy_temporal.errors import (
+    CaptureKindError,
     MissingTriggerError,
     NotInstalledError,
     SchemaDriftError,
@@ -76,6 +77,12 @@ def add_columns(connection: Connection, spec: TableSpec) -> None:
             )
 
 
+def has_triggers(connection: Connection, name: str) -> bool:
+    """Whether triggers of ours record a table."""
+    names = [trigger_name(purpose, name) for purpose in PURPOSES]
+    return connection.execute(_TRIGGERS, {"names": names}).first() is not None
+
+
 def verify(connection: Connection, table: Table, advice: str) -> None:
     """Make sure that changes of ``table`` are recorded.
 
@@ -104,6 +111,13 @@ def verify(connection: Connection, table: Table, advice: str) -> None:
     )
     if not known:
         raise NotInstalledError(f"table {name!r} is not versioned in this database. {advice}")
+    if known.capture != options.capture:
+        raise CaptureKindError(
+            f"table {name!r} is captured with capture={known.capture!r} in this database, and "
+            f"declared with capture={options.capture!r}: its changes would be recorded twice, or "
+            "not at all. Declare what is there, or change what is there with "
+            "sync_versioning(connection, table)"
+        )
     names = [trigger_name(purpose, name) for purpose in PURPOSES]
     found = {row.name: row.sql for row in connection.execute(_TRIGGERS, {"names": names})}
     missing = [each for each in names if each not in found]

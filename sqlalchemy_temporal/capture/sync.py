@@ -13,6 +13,7 @@ from sqlalchemy_temporal.capture.install import (
     install,
     install_system,
     privileges_explained,
+    refuse_without_triggers,
 )
 from sqlalchemy_temporal.ddl import elements
 from sqlalchemy_temporal.ddl.hashable import refuse_unhashable
@@ -61,6 +62,8 @@ def bring_into_step(connection: Connection, spec: TableSpec) -> None:
         UnhashableTypeError: a column has a type that cannot be hashed.
     """
     refuse_unhashable(connection, spec)
+    if spec.options.capture == "orm":
+        refuse_without_triggers(spec)
     add_columns(connection, spec)
     execute(
         connection,

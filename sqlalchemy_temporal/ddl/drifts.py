@@ -96,7 +96,9 @@ def drifts_of(
         return [Drift(label, str(error), "correct the declaration")]
     spec = replace(live.spec, schema=known.declared)
     # How history is partitioned shows in no trigger, and is changed by other means.
-    parted = replace(known.options, history_partition_by=wanted.history_partition_by)
+    parted = replace(
+        known.options, history_partition_by=wanted.history_partition_by, core=wanted.core
+    )
     known = replace(known, options=parted)
     found = [*option_drifts(known.options, wanted), *_columns(known, spec, live.has_system_column)]
     if connection.dialect.name == "postgresql":
@@ -155,6 +157,11 @@ def _objects(connection: Connection, known: Installed, spec: TableSpec) -> Itera
         return
     rows = connection.execute(_TRIGGERS, {"name": _plain(sql.live)}).all()
     triggers = {row.name: row for row in rows}
+    if spec.options.capture == "orm":
+        for name in sorted(triggers.keys() & sql.triggers().keys()):
+            yield f"trigger {name} records the table, too, which is captured by the ORM"
+        yield from _view(connection, sql)
+        return
     for name, definition in sql.triggers().items():
         row = triggers.get(name)
         if row is None:
@@ -186,6 +193,10 @@ def _functions(connection: Connection, sql: TableSql) -> Iterator[str]:
             yield f"function {name} is missing"
         elif bodies[name] != _plain(body):
             yield f"function {name} was edited"
+    yield from _view(connection, sql)
+
+
+def _view(connection: Connection, sql: TableSql) -> Iterator[str]:
     view = f"{sql.quote.name(sql.spec.view_schema)}.{sql.quote.name(sql.spec.view)}"
     if not connection.scalar(_RELATION, {"name": _plain(view)}):
         yield f"view {sql.spec.view_schema}.{sql.spec.view} is missing"
@@ -223,7 +234,10 @@ def _sqlite_objects(connection: Connection, known: Installed, spec: TableSpec) -
     made = SqliteTableSql(spec, Quoter(connection.dialect)).triggers()
     there = {row.name: row.sql for row in connection.execute(_SQLITE_TRIGGERS)}
     for name, statement in made.items():
-        if name not in there:
+        if spec.options.capture == "orm":
+            if name in there:
+                yield f"trigger {name} records the table, too, which is captured by the ORM"
+        elif name not in there:
             yield f"trigger {name} is missing"
         elif there[name] != statement:
             yield f"trigger {name} was edited, or is for another declaration"

@@ -264,6 +264,8 @@ class CreateCapture(TableElement):
 
     def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
         """Functions, triggers, and a comment that carries the fingerprint."""
+        if self.spec.options.capture == "orm":
+            return ()
         sql = TableSql(self.spec, quote)
         return (
             *sql.function_statements(),
@@ -276,6 +278,8 @@ class CreateCapture(TableElement):
 
     def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
         """Row triggers; their text is kept by SQLite, so it can be compared."""
+        if self.spec.options.capture == "orm":
+            return ()
         return tuple(SqliteTableSql(self.spec, quote).triggers().values())
 
 
@@ -443,6 +447,8 @@ class Unregister(TableElement):
 
 def fingerprint(spec: TableSpec, dialect: Dialect) -> str:
     """A digest of everything that is generated for ``spec``."""
+    if spec.options.capture == "orm":
+        return f"template={TEMPLATE} capture=orm digest={_digest(spec.column_names)}"
     if dialect.name == "sqlite":
         triggers = SqliteTableSql(spec, Quoter(dialect)).triggers()
         return f"template={sqlite_system.TEMPLATE} digest={_digest(tuple(triggers.values()))}"

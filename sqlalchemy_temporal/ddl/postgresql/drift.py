@@ -30,16 +30,18 @@ def check(spec: TableSpec, quote: Quoter) -> str:
     The comment is seen in the context of the server's own error when a column or the table
     itself goes by another name.
     """
+    return f"IF {call(spec, quote)} /* {_HINT} */ THEN\n  END IF;"
+
+
+def call(spec: TableSpec, quote: Quoter) -> str:
+    """The condition itself, for statements outside of triggers; true, or it raises."""
     constants = (
         quote.regclass(spec.live_schema, spec.name),
         quote.regclass(spec.history_schema, spec.history_table),
         _array(spec.column_names, quote),
         _array((column.name for column in spec.unrecorded), quote),
     )
-    return (
-        f"IF {quote.name(spec.options.schema)}.in_step({', '.join(constants)}) /* {_HINT} */ "
-        "THEN\n  END IF;"
-    )
+    return f"{quote.name(spec.options.schema)}.in_step({', '.join(constants)})"
 
 
 def _array(names: Iterable[str], quote: Quoter) -> str:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from sqlalchemy_temporal.ddl import keys
 from sqlalchemy_temporal.ddl.postgresql import (
+    by_session,
     columns,
     drift,
     evolution,
@@ -55,6 +56,7 @@ def statements(schema: str, quote: Quoter) -> tuple[str, ...]:
         *views.system_statements(s),
         *drift.system_statements(s, quote),
         *evolution.system_statements(s, quote),
+        *by_session.system_statements(s),
         *_stamp_trigger(s),
     )
 
