@@ -203,9 +203,7 @@ def _relation(connection: Connection, table: Table) -> str:
     return full.replace("%%", "%")
 
 
-def _captured_otherwise(
-    connection: Connection, table: Table, options: VersioningOptions
-) -> bool:
+def _captured_otherwise(connection: Connection, table: Table, options: VersioningOptions) -> bool:
     row = _registered(connection, table, options)
     return row is not None and row.capture != options.capture
 

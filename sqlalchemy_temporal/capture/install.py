@@ -17,6 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy_temporal.capture import sqlite
 from sqlalchemy_temporal.capture.check import Registration, kind_mismatch, registration_of
 from sqlalchemy_temporal.capture.columns import prepare_again
+from sqlalchemy_temporal.capture.orm.listen import listen
+from sqlalchemy_temporal.capture.orm.recorder import OURS
+from sqlalchemy_temporal.capture.orm.state import EXPLICIT, forget_transaction
 from sqlalchemy_temporal.clock.hooks import attach, begin_really, setting_up, torn_down
 from sqlalchemy_temporal.ddl import elements, keys
 from sqlalchemy_temporal.ddl.hashable import refuse_unhashable
@@ -43,7 +46,6 @@ from sqlalchemy_temporal.schema import (
 )
 
 _MINIMUM = {"postgresql": (13,), "sqlite": sqlite.MINIMUM_VERSION}
-_EXPLICIT = f"{INFO_KEY}.explicit_transaction"
 
 
 def attach_ddl(table: Table) -> None:
@@ -55,6 +57,8 @@ def attach_ddl(table: Table) -> None:
     if state.get("listening"):
         return
     state["listening"] = True
+    if state["options"].capture == "orm":
+        listen()
     event.listen(table, "after_create", _after_create_table, propagate=True)
     event.listen(table, "before_drop", _before_drop_table, propagate=True)
     metadata = table.metadata
@@ -142,6 +146,7 @@ def install_table(
     spec = live.spec
     known = registration_of(connection, spec)
     if options.capture == "orm":
+        listen()
         refuse_without_triggers(spec)
     if known is not None and known.disabled_tx_id is None and live.has_system_column:
         if known.capture != options.capture:
@@ -291,7 +296,7 @@ def execute(connection: Connection, plan: Iterable[elements.TemporalDDL]) -> Non
     """Run DDL elements one statement at a time, as every driver can."""
     for element in plan:
         for statement in element.statements(connection.dialect):
-            connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(statement, execution_options={OURS: True})
 
 
 def check_server(connection: Connection) -> None:
@@ -326,7 +331,7 @@ def _exists(connection: Connection, table: Table) -> bool:
 def in_one_transaction(connection: Connection) -> Iterator[None]:
     """Run the block as one transaction even on a connection in AUTOCOMMIT mode."""
     attach(connection)
-    if connection.info.get(_EXPLICIT):
+    if connection.info.get(EXPLICIT):
         yield
     elif connection.dialect.name == "sqlite" and not connection.in_transaction():
         with connection.begin():  # whose listeners may begin what the driver does not
@@ -344,7 +349,8 @@ def in_one_transaction(connection: Connection) -> Iterator[None]:
 
 def _explicit_transaction(connection: Connection) -> Iterator[None]:
     connection.exec_driver_sql("BEGIN")
-    connection.info[_EXPLICIT] = True
+    forget_transaction(connection)
+    connection.info[EXPLICIT] = True
     try:
         yield
     except BaseException:
@@ -353,7 +359,8 @@ def _explicit_transaction(connection: Connection) -> Iterator[None]:
     else:
         connection.exec_driver_sql("COMMIT")
     finally:
-        del connection.info[_EXPLICIT]
+        del connection.info[EXPLICIT]
+        forget_transaction(connection)
 
 
 def in_autocommit(connection: Connection) -> bool:

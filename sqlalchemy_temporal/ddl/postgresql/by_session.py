@@ -151,9 +151,7 @@ class SessionSql:
         """Take back versions of rows that were not changed; returns how many."""
         table, q = self._table, self.quote
         names = ", ".join(f"h.{q.name(n)} AS temporal_k{i}" for i, n in enumerate(self.spec.key))
-        same = " AND ".join(
-            f"l.{q.name(n)} = g.temporal_k{i}" for i, n in enumerate(self.spec.key)
-        )
+        same = " AND ".join(f"l.{q.name(n)} = g.temporal_k{i}" for i, n in enumerate(self.spec.key))
         return finished(
             f"""WITH gone AS (
   DELETE FROM {table.history} h USING {table.live} l

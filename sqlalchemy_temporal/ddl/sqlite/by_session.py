@@ -64,7 +64,7 @@ class SqliteSessionSql:
             f"(SELECT c.{TX_COLUMN} FROM {self._table.current} AS c WHERE {self._same('c', row)})"
         )
 
-    def find(self, names: Sequence[str], *, keys_stay: bool) -> str:  # noqa: ARG002 - no locks here
+    def find(self, names: Sequence[str], *, keys_stay: bool) -> str:
         """The rows whose columns ``names`` have one of the values given."""
         return finished(
             f"SELECT {self.quote.names(self.spec.key, 'l.')}, {self.writer('l')} AS {TX_COLUMN} "
