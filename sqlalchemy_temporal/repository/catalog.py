@@ -36,6 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.sql.elements import quoted_name
 
+from sqlalchemy_temporal.capture.orm.listen import listen
 from sqlalchemy_temporal.clock.backends import clock_of
 from sqlalchemy_temporal.ddl.columns import ColumnIdentity, identities
 from sqlalchemy_temporal.errors import ConfigurationError
@@ -293,6 +294,8 @@ def _live(metadata: MetaData, row: Row[Any], columns: dict[str, ColumnFacts], sc
         capture=capture,
     )
     mark_versioned(made, options)
+    if capture == "orm":
+        listen()  # what is written to it has to be seen, though no model declares it
     return made
 
 

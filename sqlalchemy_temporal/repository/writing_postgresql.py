@@ -20,9 +20,11 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Select, Table, and_, func, literal_column, select, update
 
+from sqlalchemy_temporal.capture.orm.recorder import OURS
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.repository.compare import same
 from sqlalchemy_temporal.repository.described import UniqueInfo, VersionedTable
+from sqlalchemy_temporal.repository.recording import recorded
 from sqlalchemy_temporal.repository.staging import DELETE, INSERT, UPDATE, Staged, live
 
 _PLACEHOLDERS: Final = (
@@ -131,7 +133,10 @@ class PostgreSQLWriter:
             return {}
         ctes = ",\n".join(f"{name} AS ({sql} RETURNING 1)" for name, _, _, sql in parts)
         numbers = ", ".join(_count(name) for name, *_ in parts)
-        row = self.connection.exec_driver_sql(f"WITH {ctes}\nSELECT {numbers}").one()
+        with recorded(self.connection, staged):
+            row = self.connection.exec_driver_sql(
+                f"WITH {ctes}\nSELECT {numbers}", execution_options={OURS: True}
+            ).one()
         found: dict[str, dict[str, int]] = {}
         for (_, table, operation, _), number in zip(parts, row, strict=True):
             if number:

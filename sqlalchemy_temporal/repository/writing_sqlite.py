@@ -14,9 +14,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, and_, func, literal_column, select, update
 
+from sqlalchemy_temporal.capture.orm.recorder import OURS
 from sqlalchemy_temporal.clock.hooks import transaction_id
 from sqlalchemy_temporal.repository.compare import same
 from sqlalchemy_temporal.repository.described import UniqueInfo, VersionedTable
+from sqlalchemy_temporal.repository.recording import recorded
 from sqlalchemy_temporal.repository.staging import DELETE, INSERT, UPDATE, Staged, live
 
 _NUMBERS: Final = ("INT", "REAL", "FLOA", "DOUB", "NUM", "DEC")
@@ -45,6 +47,10 @@ class SQLiteWriter:
         for each in staged:
             for unique in each.table.uniques:
                 self._vacate(each, unique)
+        with recorded(self.connection, staged):
+            return self._write_all(staged)
+
+    def _write_all(self, staged: Sequence[Staged]) -> dict[str, dict[str, int]]:
         found: dict[str, dict[str, int]] = {}
         for operation, each, statement in (
             *((UPDATE, each, self._update(each)) for each in staged),
@@ -53,7 +59,7 @@ class SQLiteWriter:
         ):
             number = self._count(each, operation)
             if number and statement is not None:
-                self.connection.exec_driver_sql(statement)
+                self.connection.exec_driver_sql(statement, execution_options={OURS: True})
                 found.setdefault(each.table.name, {})[operation] = number
         return found
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy import text as sql_text
 from sqlalchemy.sql.elements import quoted_name
 
+from sqlalchemy_temporal.capture.orm.listen import listen
 from sqlalchemy_temporal.ddl.columns import identities
 from sqlalchemy_temporal.errors import NotInstalledError
 from sqlalchemy_temporal.naming import (
@@ -128,6 +129,8 @@ def recorded_tables(
     listed = system.versioned_tables
     rows = connection.execute(select(listed).order_by(listed.c.id)).all()
     found = [_recorded(row, system) for row in rows]
+    if any(row.capture == "orm" for row in rows):
+        listen()  # what is written to them has to be seen, though no model declares them
     trees = _trees(connection, found)
     if names is not None:
         asked = {qualified_name(table_schema, name) for name in names}

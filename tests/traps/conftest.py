@@ -20,7 +20,7 @@ from sqlalchemy.orm import (
 from sqlalchemy_temporal import Moment, TemporalSession, Versioned, versioned_table
 
 
-@pytest.fixture(params=["trigger"])
+@pytest.fixture(params=["trigger", "orm"])
 def capture(request: pytest.FixtureRequest) -> str:
     """What records changes: each kind that tables can be declared with, in turn."""
     kind: str = request.param

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, delete, func, select, text
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, delete, func, select, text, update
 
 from sqlalchemy_temporal import (
     BeforeVersioningError,
@@ -50,7 +50,7 @@ def test_rolling_back_does_something(shop: Shop) -> None:
     # Elsewhere "before" is read after the statement has run, and the rollback writes the
     # new values over themselves.
     shop.commit(lambda s: s.add(shop.Item(id=1, name="before")))
-    shop.commit(lambda s: s.execute(text("UPDATE item SET name = 'after'")))
+    shop.commit(lambda s: s.execute(update(shop.Item).values(name="after")))
     shop.commit(lambda s: s.repository.rollback())
     assert shop.names("HEAD") == {1: "before"}
 
@@ -60,7 +60,7 @@ def test_a_restored_row_is_updated_and_its_children_stay(shop: Shop) -> None:
     # identity column goes on from somewhere else.
     shop.commit(lambda s: s.add(shop.Item(name="a", parts=[shop.Part()])))
     wanted = shop.head()
-    shop.commit(lambda s: s.execute(text("UPDATE item SET name = 'b'")))
+    shop.commit(lambda s: s.execute(update(shop.Item).values(name="b")))
     shop.commit(lambda s: s.repository.restore(wanted, shop.Item))
     shop.commit(lambda s: s.add(shop.Item(name="next")))
     assert shop.names("HEAD") == {1: "a", 2: "next"}
@@ -79,7 +79,12 @@ def test_an_edit_that_races_a_restore_comes_before_it_or_after(shop: Shop) -> No
     def edit() -> None:
         while not stop.is_set():
             with shop.session.begin() as session:
-                session.execute(text("UPDATE item SET name = name || '!' WHERE id % 7 = 3"))
+                session.execute(
+                    update(shop.Item)
+                    .where(shop.Item.id % 7 == 3)
+                    .values(name=shop.Item.name + "!")
+                    .execution_options(synchronize_session=False)
+                )
 
     editor = threading.Thread(target=edit)
     editor.start()
@@ -103,7 +108,7 @@ def test_a_deletion_on_one_side_survives_the_merge(shop: Shop) -> None:
     shop.commit(lambda s: s.repository.switch("spring", create=True))
     shop.commit(lambda s: s.execute(delete(shop.Item).where(shop.Item.id == 1)))
     shop.commit(lambda s: s.repository.switch("main"))
-    shop.commit(lambda s: s.execute(text("UPDATE item SET name = 'b' WHERE id = 2")))
+    shop.commit(lambda s: s.execute(update(shop.Item).where(shop.Item.id == 2).values(name="b")))
     shop.commit(lambda s: s.repository.merge("spring"))
     assert shop.names("HEAD") == {2: "b", 3: "a"}
 
@@ -113,8 +118,10 @@ def test_retention_keeps_what_later_answers_need(shop: Shop) -> None:
     # horizon: later moments are rebuilt from nothing.
     shop.commit(lambda s: s.add_all([shop.Item(id=1, name="a"), shop.Item(id=2, name="b")]))
     before = shop.head()
-    horizon = shop.commit(lambda s: s.execute(text("UPDATE item SET name = 'c' WHERE id = 1")))
-    shop.commit(lambda s: s.execute(text("DELETE FROM item WHERE id = 2")))
+    horizon = shop.commit(
+        lambda s: s.execute(update(shop.Item).where(shop.Item.id == 1).values(name="c"))
+    )
+    shop.commit(lambda s: s.execute(delete(shop.Item).where(shop.Item.id == 2)))
     purge_history(shop.engine, horizon, "item", dry_run=False, author="keeper")
     assert shop.names(horizon) == {1: "c", 2: "b"}
     with pytest.raises(PurgedHistoryError):
@@ -167,8 +174,11 @@ def test_tables_of_one_name_in_two_schemas_have_a_history_each(
     for table in tables:
         versioned_table(table, capture=capture)  # type: ignore[arg-type]
     metadata.create_all(any_engine)
-    run(any_engine, "INSERT INTO east.depot VALUES (1)", "INSERT INTO west.depot VALUES (2)")
-    run(any_engine, "DELETE FROM east.depot")
+    for number, table in enumerate(tables, 1):
+        with any_engine.begin() as connection:
+            connection.execute(table.insert(), {"id": number})
+    with any_engine.begin() as connection:
+        connection.execute(tables[0].delete())
     with any_engine.connect() as connection:
         kept = [
             connection.scalar(select(func.count()).select_from(history_table(table)))

@@ -31,6 +31,7 @@ def test_a_lower_transaction_id_that_commits_later_is_later(shop: Shop) -> None:
     assert shop.names("HEAD") == {1: "slow", 2: "quick"}
 
 
+@pytest.mark.parametrize("capture", ["trigger"], indirect=True)  # the ORM takes a transaction
 def test_in_autocommit_each_statement_is_a_commit(shop: Shop) -> None:
     # Elsewhere everything waits for an event at commit, which never comes.
     with shop.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

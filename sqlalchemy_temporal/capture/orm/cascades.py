@@ -252,7 +252,7 @@ class Consequences:
 
     def _lookup(self, table: TableName, edge: Edge, values: Sequence[Key]) -> Fetch:
         return lambda columns: _values(
-            self.connection, table, columns, edge.columns, edge.types, values
+            self.connection, table, columns, values, names=edge.columns, types=edge.types
         )
 
     def _by_key(self, table: TableName, key: tuple[str, ...], rows: Sequence[Key]) -> Fetch:
@@ -262,7 +262,7 @@ class Consequences:
                 return [tuple(row[key.index(name)] for name in columns) for row in rows]
             every = {c.name: c.type for c in (*recorder.spec.columns, *recorder.spec.unrecorded)}
             types = tuple(every[name] for name in key)
-            return _values(self.connection, table, columns, key, types, rows)
+            return _values(self.connection, table, columns, rows, names=key, types=types)
 
         return fetch
 
@@ -271,9 +271,10 @@ def _values(
     connection: Connection,
     table: TableName,
     wanted: Sequence[str],
+    rows: Sequence[Key],
+    *,
     names: Sequence[str],
     types: Sequence[str],
-    rows: Sequence[Key],
 ) -> list[Key]:
     """The values of columns in the rows that have given values in others, locked."""
     q = Quoter(connection.dialect)

@@ -17,7 +17,8 @@ from sqlalchemy.engine.base import TwoPhaseTransaction
 from sqlalchemy.sql.dml import UpdateBase
 
 from sqlalchemy_temporal.capture.check import kind_mismatch, verify_capture
-from sqlalchemy_temporal.capture.orm.cascades import load_graph
+from sqlalchemy_temporal.capture.orm.captured import Captured, captured_tables
+from sqlalchemy_temporal.capture.orm.cascades import Consequences, load_graph
 from sqlalchemy_temporal.capture.orm.postgresql import PostgreSQLRecorder
 from sqlalchemy_temporal.capture.orm.recorder import OURS, Recorder
 from sqlalchemy_temporal.capture.orm.refusal import written_tables
@@ -32,7 +33,6 @@ from sqlalchemy_temporal.capture.orm.state import (
     state_of,
 )
 from sqlalchemy_temporal.capture.orm.work import before_delete, before_insert, before_update
-from sqlalchemy_temporal.ddl.installed import installed_tables
 from sqlalchemy_temporal.ddl.reflect import reflect_table
 from sqlalchemy_temporal.errors import CaptureError, TwoPhaseError, UnrecordedWriteError
 from sqlalchemy_temporal.naming import VersioningOptions
@@ -128,22 +128,22 @@ def _record(
         _check_declared(connection, table, declared)
     elif _unsupported(connection):
         return element
-    known = _known(connection)
-    captured = known.captured or {}
-    if not captured:
+    known, captured = _known(connection)
+    if not captured.tables and not captured.hidden:
         return element
     name = _name_of(connection, table, options)
-    if name in captured and declared is not None and declared.capture != "orm":
+    captured.refuse_hidden(name)
+    if name in captured.tables and declared is not None and declared.capture != "orm":
         raise kind_mismatch(".".join(name), "orm", declared.capture)
     graph = known.graph
     if graph is None:
-        graph = known.graph = load_graph(connection, captured)
-    if name not in captured and name not in graph.edges:
+        graph = known.graph = load_graph(connection, captured.tables)
+    if name not in captured.tables and name not in graph.edges:
         return element
     _check_transaction(connection, name)
 
     def recorders(of: TableName) -> Recorder | None:
-        return _recorder(connection, known, of)
+        return _recorder(connection, known, captured, of)
 
     work: Any
     if isinstance(element, Insert):
@@ -152,10 +152,12 @@ def _record(
             return element
         element, work = before_insert(connection, element, sets, recorder)
     elif isinstance(element, Update):
-        element, work = before_update(connection, element, sets, name, recorders, graph)
+        along = Consequences(connection, graph, recorders)
+        element, work = before_update(connection, element, sets, name, along)
     else:
         deleting = cast("Delete", element)
-        element, work = before_delete(connection, deleting, sets, name, recorders, graph)
+        along = Consequences(connection, graph, recorders)
+        element, work = before_delete(connection, deleting, sets, name, along)
     state_of(connection).work = work
     return element
 
@@ -198,15 +200,11 @@ def _unsupported(connection: Connection) -> bool:
     return connection.dialect.name not in _SUPPORTED
 
 
-def _known(connection: Connection) -> Known:
+def _known(connection: Connection) -> tuple[Known, Captured]:
     known = known_of(connection)
     if known.captured is None:
-        known.captured = {
-            (each.schema, each.name): each
-            for each in installed_tables(connection)
-            if each.enabled and each.options.capture == "orm"
-        }
-    return known
+        known.captured = captured_tables(connection)
+    return known, known.captured
 
 
 def _name_of(connection: Connection, table: Any, options: Mapping[str, Any]) -> TableName:
@@ -220,10 +218,18 @@ def _name_of(connection: Connection, table: Any, options: Mapping[str, Any]) -> 
     return str(schema or default), str(getattr(table, "name", ""))
 
 
-def _recorder(connection: Connection, known: Known, name: TableName) -> Recorder | None:
+def recorder_of(connection: Connection, name: TableName) -> Recorder | None:
+    """What records a table; None when the ORM does not capture it."""
+    known, captured = _known(connection)
+    return _recorder(connection, known, captured, name)
+
+
+def _recorder(
+    connection: Connection, known: Known, captured: Captured, name: TableName
+) -> Recorder | None:
     found = known.recorders.get(name)
-    if found is None and known.captured and name in known.captured:
-        each = known.captured[name]
+    if found is None and name in captured.tables:
+        each = captured.tables[name]
         live = reflect_table(
             connection, each.schema, each.name, each.options, key=each.key, lenient=True
         )
@@ -240,7 +246,8 @@ def _refuse_text(connection: Connection, statement: str) -> None:
     written = list(written_tables(statement))
     if not written:
         return
-    for schema, name in _known(connection).captured or ():
+    _, captured = _known(connection)
+    for schema, name in (*captured.tables, *captured.hidden):
         for said_schema, said in written:
             if said.lower() == name.lower() and said_schema in (None, schema):
                 raise UnrecordedWriteError(
@@ -252,11 +259,13 @@ def _refuse_text(connection: Connection, statement: str) -> None:
 
 def _refuse_inner(connection: Connection, element: Any, options: Mapping[str, Any]) -> None:
     name = _name_of(connection, element.table, options)
-    if name in (_known(connection).captured or {}):
+    _, captured = _known(connection)
+    captured.refuse_hidden(name)
+    if name in captured.tables:
         raise UnrecordedWriteError(
             f"table {name[1]!r} is captured by the ORM, and is written inside of another "
             "statement (a CTE), where its changes cannot be told: execute it by itself"
         )
 
 
-__all__ = ["listen"]
+__all__ = ["listen", "recorder_of"]

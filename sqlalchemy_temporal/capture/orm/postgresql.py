@@ -46,6 +46,13 @@ class PostgreSQLRecorder(Recorder):
             state.tx = int(self.run(connection, self.sql.start()).scalar_one())
         return state.tx
 
+    def prepare(self, connection: Connection) -> None:
+        """Lock the table as the statement will, once per transaction."""
+        locked, label = state_of(connection).locked, self.spec.qualified
+        if label not in locked:
+            self.run(connection, self.sql.lock())
+            locked.add(label)
+
     def writer(self, table: FromClause) -> ColumnElement[Any]:
         """The system column."""
         found = column(TX_COLUMN, BigInteger)

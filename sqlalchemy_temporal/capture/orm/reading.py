@@ -194,6 +194,7 @@ def _selected(
     deleting: bool = False,
 ) -> list[Found]:
     """The rows for one set of parameters, by the statement's own conditions."""
+    recorder.prepare(connection)
     key = recorder.spec.key
     columns = [column_of(change.table, name) for name in key]
     moving = any(name in change.assigned for name in key)
@@ -202,9 +203,9 @@ def _selected(
     selected.append(type_coerce(recorder.writer(change.table), NullType()))
     expressions = {n: v for n, v in new.items() if isinstance(v, ColumnElement)}
     selected += [type_coerce(v, NullType()) for v in expressions.values()]
-    statement = select(*(each.label(f"temporal_{i}") for i, each in enumerate(selected)))
+    rows_wanted: Any = select(*(each.label(f"temporal_{i}") for i, each in enumerate(selected)))
     statement = recorder.locked(
-        statement.select_from(change.table).where(*change.criteria),
+        rows_wanted.select_from(change.table).where(*change.criteria),
         change.table,
         keys_stay=not (moving or deleting),
     )

@@ -88,6 +88,9 @@ class Recorder(ABC):
     def take_id(self, connection: Connection) -> int:
         """The id of this transaction, taken now unless it was before."""
 
+    def prepare(self, connection: Connection) -> None:  # noqa: B027 - nothing, where not needed
+        """What comes before rows are looked for."""
+
     @abstractmethod
     def writer(self, table: FromClause) -> ColumnElement[Any]:
         """Which transaction wrote a row of ``table``, which stands for the live table."""
@@ -173,9 +176,12 @@ class Recorder(ABC):
         keys_stay: bool = True,
     ) -> list[Found]:
         """The rows whose columns ``names`` have one of the values given, locked."""
+        if not rows:
+            return []
+        self.prepare(connection)
         sql = self.sql.find(names, keys_stay=keys_stay)
         found: list[Found] = []
-        for values in self.shares(rows, names) if rows else ():
+        for values in self.shares(rows, names):
             found += self.distinct(self.run(connection, sql, values))
         return found
 

@@ -27,13 +27,14 @@ def stamped_update(element: Update, stamp: str) -> Update:
             of what a compiled statement is found by.
     """
     made: Any = element._clone()
-    made.__class__ = _stamped(type(element))
+    kind: Any = type(element)
+    made.__class__ = _stamped(kind)
     made.stamp = stamp
     return made  # type: ignore[no-any-return]
 
 
 @lru_cache
-def _stamped(kind: type[Update]) -> type[Update]:
+def _stamped(kind: Any) -> Any:
     """A class of its own for each class of UPDATE: the ORM annotates statements by class."""
     made = type(f"Stamped{kind.__name__}", (kind,), {"__slots__": (), "inherit_cache": True})
     compiles(made)(_update)

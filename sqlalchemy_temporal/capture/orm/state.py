@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -11,10 +10,10 @@ from sqlalchemy import Connection
 from sqlalchemy_temporal.naming import INFO_KEY
 
 if TYPE_CHECKING:
+    from sqlalchemy_temporal.capture.orm.captured import Captured
     from sqlalchemy_temporal.capture.orm.cascades import Graph
     from sqlalchemy_temporal.capture.orm.recorder import Recorder
     from sqlalchemy_temporal.capture.orm.work import Work
-    from sqlalchemy_temporal.ddl.installed import Installed
 
 _TRANSACTION: Final = f"{INFO_KEY}.recording"
 _CONNECTION: Final = f"{INFO_KEY}.captured"
@@ -32,10 +31,12 @@ class Transaction:
     Attributes:
         tx: its id, once that was taken.
         work: what is to be done after the statement that is being executed.
+        locked: the tables that are locked as writers lock them.
     """
 
     tx: int | None = None
     work: Work | None = None
+    locked: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -43,13 +44,12 @@ class Known:
     """What was looked up once for a database connection.
 
     Attributes:
-        captured: the tables that are captured here by the ORM, by schema and name; None until
-            that was looked up.
+        captured: the tables that are captured here by the ORM; None until that was looked up.
         recorders: what records each of them.
         graph: what changes with what because of foreign keys; None until looked up.
     """
 
-    captured: Mapping[TableName, Installed] | None = None
+    captured: Captured | None = None
     recorders: dict[TableName, Recorder] = field(default_factory=dict)
     graph: Graph | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import NullType
 
-from sqlalchemy_temporal.capture.orm.cascades import Consequences, Graph
+from sqlalchemy_temporal.capture.orm.cascades import Consequences
 from sqlalchemy_temporal.capture.orm.reading import (
     Addition,
     Change,
@@ -34,8 +34,6 @@ from sqlalchemy_temporal.capture.orm.recorder import OURS, Found, Key, Recorder
 from sqlalchemy_temporal.capture.orm.sqlite import SQLiteRecorder
 from sqlalchemy_temporal.capture.orm.state import TableName
 from sqlalchemy_temporal.errors import UnrecordedWriteError
-
-FindRecorder = Callable[[TableName], Recorder | None]
 
 
 class Work(Protocol):
@@ -152,14 +150,13 @@ def before_update(
     element: Update,
     sets: Sequence[Parameters],
     name: TableName,
-    recorders: FindRecorder,
-    graph: Graph,
+    along: Consequences,
 ) -> tuple[Update, Work | None]:
     """Record the versions that an UPDATE is about to end."""
     change = change_of(connection, element, sets)
+    recorders = along.recorder
     own = recorders(name)
-    watched = {c for e in graph.updating(name, change.assigned) for c in e.referred}
-    along = Consequences(connection, graph, recorders)
+    watched = {c for e in along.graph.updating(name, change.assigned) for c in e.referred}
     work = Changed()
     found: list[Found] = []
     if own is not None:
@@ -210,19 +207,18 @@ def before_delete(
     element: Delete,
     sets: Sequence[Parameters],
     name: TableName,
-    recorders: FindRecorder,
-    graph: Graph,
+    along: Consequences,
 ) -> tuple[Delete, Work | None]:
     """Record the versions that a DELETE is about to end, those of other tables included."""
     change = change_of(connection, element, sets)
+    recorders = along.recorder
     own = recorders(name)
-    along = Consequences(connection, graph, recorders)
     if own is not None:
         own.take_id(connection)
         found = rows_of(connection, own, change, deleting=True)
         element = _confined(own, element, change, found)
         along.deleted[name] = {row.key: row for row in found}
-    if graph.deleting(name):
+    if along.graph.deleting(name):
         along.follow_delete(name, lambda columns: _selected(connection, change, columns))
     work = Changed()
     for table, rows in along.deleted.items():

@@ -88,6 +88,14 @@ class SessionSql:
         """Take the transaction's id."""
         return finished(f"SELECT {self._table.schema}.start_transaction()")
 
+    def lock(self) -> str:
+        """Take the lock on the table that the statement itself will take, before any row's.
+
+        Whoever locks the whole table otherwise comes in between: it would wait for the rows,
+        and the statement for the table.
+        """
+        return finished(f"LOCK TABLE {self._table.live} IN ROW EXCLUSIVE MODE")
+
     def find(self, names: Sequence[str], *, keys_stay: bool) -> str:
         """Lock the rows whose columns ``names`` have one of the values given."""
         strength = "NO KEY UPDATE" if keys_stay else "UPDATE"
