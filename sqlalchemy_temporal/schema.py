@@ -392,6 +392,7 @@ def _merge(metadata: MetaData) -> Table:
         Column("ours_uuid", Uuid, nullable=False),
         Column("theirs_uuid", Uuid, nullable=False),
         Column("strict", Boolean, nullable=False),
+        Column("tables", _Names),
         Column("author", Text),
         Column("message", Text),
         Column("started_at", _Time, nullable=False, server_default=func.current_timestamp()),

@@ -59,6 +59,8 @@ def compare(
     else:
         chosen = choose(connection, described, tables)
     known, unknown = _known(chosen, [m for m in (first, second) if m], explicit=bool(tables))
+    if second is None and not tables and first.closed:
+        unknown |= _disabled(connection, schema, first)
     if keys is not None and len(known) != 1:
         raise ConfigurationError("keys= needs exactly one table to look for them in")
     backwards = second is not None and second.seq < first.seq
@@ -104,6 +106,21 @@ def _known(
         else:
             known.append(table)
     return known, unknown
+
+
+def _disabled(connection: Connection, schema: str, moment: Moment) -> dict[str, str]:
+    """The tables that are recorded at ``moment`` and not at present, and why."""
+    found = {}
+    for table in load_tables(connection, schema, disabled=True):
+        if table.disabled_tx_id is None:
+            continue
+        why = "its versioning is disabled at present, so it is not compared and not changed"
+        try:
+            check_known(table.live, moment)
+        except UnrecordedMomentError as error:
+            why = str(error)
+        found[table.name] = why
+    return found
 
 
 def _same(query: ChangeQuery) -> ChangeQuery:

@@ -26,15 +26,17 @@ from sqlalchemy_temporal.repository import refs
 from sqlalchemy_temporal.repository.apply import plan_changes, plan_moment
 from sqlalchemy_temporal.repository.catalog import Entity, load_tables
 from sqlalchemy_temporal.repository.changes import ChangeQuery
-from sqlalchemy_temporal.repository.dag import load_dag
+from sqlalchemy_temporal.repository.dag import Range, load_dag
 from sqlalchemy_temporal.repository.merge import state
 from sqlalchemy_temporal.repository.merge.bases import Base, base_of
 from sqlalchemy_temporal.repository.merge.decide import decided
 from sqlalchemy_temporal.repository.merge.dropped import Tips, dropped_columns, with_dropped
-from sqlalchemy_temporal.repository.merge.plan import Question, TableMerge, plan
+from sqlalchemy_temporal.repository.merge.plan import Planned, plan
+from sqlalchemy_temporal.repository.merge.question import Question
 from sqlalchemy_temporal.repository.merge.resolve import resolve_conflicts
 from sqlalchemy_temporal.repository.merge.result import MergeResult
 from sqlalchemy_temporal.repository.merge.state import Conflict, OpenMerge
+from sqlalchemy_temporal.repository.merge.unrecorded import check_forward
 from sqlalchemy_temporal.repository.operations import Operations
 from sqlalchemy_temporal.repository.revisions import commit_at, without_moves
 from sqlalchemy_temporal.repository.writing import in_savepoint, writer_of
@@ -48,6 +50,7 @@ class _Sides:
     Attributes:
         ours: HEAD.
         theirs: what is merged.
+        news: the commits that led to theirs, and not to ours.
         tips: their last commits with a content of their own, not a switch or the like.
         nothing_new: whether ours has all of theirs: it is an ancestor, but for commits that
             only move, such as a switch.
@@ -58,6 +61,7 @@ class _Sides:
 
     ours: Moment
     theirs: Moment
+    news: tuple[Range, ...]
     tips: tuple[UUID, UUID]
     nothing_new: bool
     nothing_ours: bool
@@ -80,7 +84,7 @@ class Merging(Operations):
     def merge(
         self,
         when: When,
-        *,
+        *tables: Entity,
         message: str | None = None,
         author: str | None = None,
         strict: bool = False,
@@ -98,8 +102,15 @@ class Merging(Operations):
 
         Writers of versioned tables wait until the transaction ends.
 
+        A table that the other line changed can be merged only when it is recorded at the
+        base, at the commit to be merged and at present; else the merge is refused, or can
+        be restricted to other tables. Those left out count as merged: what the other line
+        did to them is not offered again.
+
         Parameters:
             when: the commit to merge: a branch, a tag, or what else names one.
+            tables: only these tables, by a commit of two parents in any case; nothing for
+                all.
             message: the message of the merge commit.
             author: who merges.
             strict: rows that both sides touched are conflicts, whatever they did.
@@ -111,6 +122,9 @@ class Merging(Operations):
 
         Raises:
             MomentError: ``when`` names no commit.
+            UnrecordedMomentError: a table that the other line changed is not recorded at a
+                commit that it is merged by; nothing was written.
+            ConfigurationError: one of ``tables`` is not versioned.
             MergeError: another merge is in progress, or the transaction has changes that
                 are not committed.
             AlteredRowsError: triggers of the application interfered; nothing was written.
@@ -118,7 +132,7 @@ class Merging(Operations):
         with self.begin() as repo:
             repo._flush()
             if dry_run:
-                return repo._try(when, strict=strict, fast_forward=fast_forward)
+                return repo._try(when, tables, strict=strict, fast_forward=fast_forward)
             system = repo._system_tables()
             repo._refuse_changes()
             if state.find_open(repo.connection, system) is not None:
@@ -131,10 +145,10 @@ class Merging(Operations):
             if sides.nothing_new:
                 return sides.result
             said = _Said(message or repo._message(when), author, triggers)
-            if fast_forward and sides.nothing_ours:
+            if fast_forward and sides.nothing_ours and not tables:
                 result = repo._forward(sides, said)
             else:
-                result = repo._begin_merge(sides, said, when, strict=strict)
+                result = repo._begin_merge(sides, said, when, tables, strict=strict)
         return self._looked_up(result)
 
     def merge_commit(self, *, author: str | None = None, triggers: str = "check") -> MergeResult:
@@ -293,6 +307,7 @@ class Merging(Operations):
         return _Sides(
             ours,
             theirs,
+            tuple(dag.between(ours.seq, theirs.seq)),
             (
                 commit_at(connection, system, our_tip)[1],
                 commit_at(connection, system, their_tip)[1],
@@ -303,49 +318,62 @@ class Merging(Operations):
             base_of(dag, ours.seq, theirs.seq),
         )
 
-    def _planned(self, sides: _Sides, *, strict: bool) -> list[TableMerge]:
-        question = Question(
-            self.connection, self._system_tables(), sides.ours, sides.theirs, strict
-        )
-        return plan(question, sides.base)
+    def _question(
+        self, sides: _Sides, tables: Sequence[Entity] = (), *, strict: bool = False
+    ) -> Question:
+        system = self._system_tables()
+        only = tuple(tables)
+        return Question(self.connection, system, sides.ours, sides.theirs, sides.news, only, strict)
 
-    def _conflicts(self, sides: _Sides, merges: Sequence[TableMerge]) -> list[dict[str, Any]]:
+    def _conflicts(self, sides: _Sides, planned: Planned) -> list[dict[str, Any]]:
         connection, system = self.connection, self._system_tables()
-        found = state.found_conflicts(connection, merges)
+        found = state.found_conflicts(connection, planned.merges)
         for base in sides.result.bases[:1]:
             tips = Tips(
                 resolve(connection, base, self.schema),
                 resolve(connection, sides.tips[0], self.schema),
                 resolve(connection, sides.tips[1], self.schema),
             )
-            found = with_dropped(found, dropped_columns(connection, system, tips))
+            dropped = dropped_columns(connection, system, tips, planned.tables)
+            found = with_dropped(found, dropped)
         return found
 
     def _forward(self, sides: _Sides, said: _Said) -> MergeResult:
         """Become what is merged: a commit that goes on from it."""
+        check_forward(self._question(sides))
         with in_savepoint(self.connection):
             planned = plan_moment(self.connection, sides.theirs, lock=True)
             self._describe(said.message, said.author)
             intent = Intent("FAST_FORWARD", parent=sides.theirs.uuid)
             changes = self._execute(planned, intent, said.triggers, always=True)
         outcome = self._outcome("FAST_FORWARD", sides.theirs.uuid, changes, planned.unknown)
-        return replace(sides.result, status="fast-forward", changes=changes, outcome=outcome)
+        return replace(
+            sides.result,
+            status="fast-forward",
+            changes=changes,
+            unknown=planned.unknown,
+            outcome=outcome,
+        )
 
-    def _begin_merge(self, sides: _Sides, said: _Said, when: When, *, strict: bool) -> MergeResult:
+    def _begin_merge(
+        self, sides: _Sides, said: _Said, when: When, tables: Sequence[Entity], *, strict: bool
+    ) -> MergeResult:
         """Merge; where that does not go through, write the merge down to be resolved."""
-        merges = self._planned(sides, strict=strict)
-        rows = self._conflicts(sides, merges)
-        result = replace(sides.result, conflicts=tuple(map(state.conflict_of, rows)))
+        planned = plan(self._question(sides, tables, strict=strict), sides.base)
+        rows = self._conflicts(sides, planned)
+        conflicts = tuple(map(state.conflict_of, rows))
+        result = replace(sides.result, conflicts=conflicts, unknown=planned.unknown)
         if rows:
             result = replace(result, status="conflicts")
         else:
-            result = self._write(result, [each.changes() for each in merges], said)
+            result = self._write(result, [each.changes() for each in planned.merges], said)
         if not result:
             values = {
                 "revision": when if isinstance(when, str) else str(sides.theirs.uuid),
                 "ours_uuid": sides.ours.uuid,
                 "theirs_uuid": sides.theirs.uuid,
                 "strict": strict,
+                "tables": sorted(planned.tables) if tables else None,
                 "author": said.author,
                 "message": said.message,
             }
@@ -357,15 +385,15 @@ class Merging(Operations):
     def _go_on(self, sides: _Sides, said: _Said, merge: OpenMerge) -> MergeResult:
         """Merge with HEAD as it is now, by what was decided about conflicts."""
         connection, system = self.connection, self._system_tables()
-        merges = self._planned(sides, strict=merge.strict)
-        state.store(connection, system, merge.id, self._conflicts(sides, merges))
+        planned = plan(self._question(sides, merge.tables, strict=merge.strict), sides.base)
+        state.store(connection, system, merge.id, self._conflicts(sides, planned))
         state.move(connection, system, merge.id, sides.ours.uuid)
         known = state.list_conflicts(connection, system, merge.id)
         conflicts = tuple(each for _, each in known)
-        result = replace(sides.result, conflicts=conflicts)
+        result = replace(sides.result, conflicts=conflicts, unknown=planned.unknown)
         if any(each.is_open for each in conflicts):
             return replace(result, status="conflicts")
-        queries = [decided(each, system, merge.id, known) for each in merges]
+        queries = [decided(each, system, merge.id, known) for each in planned.merges]
         return self._write(result, queries, said)
 
     def _write(
@@ -383,32 +411,37 @@ class Merging(Operations):
                 changes = self._execute(planned, intent, said.triggers, always=True)
         except ConstraintViolationError as error:
             return replace(result, status="violations", violations=tuple(error.violations))
-        outcome = self._outcome("MERGE", result.theirs, changes)
+        outcome = self._outcome("MERGE", result.theirs, changes, result.unknown)
         return replace(result, status="merged", changes=changes, outcome=outcome)
 
-    def _try(self, when: When, *, strict: bool, fast_forward: bool) -> MergeResult:
+    def _try(
+        self, when: When, tables: Sequence[Entity], *, strict: bool, fast_forward: bool
+    ) -> MergeResult:
         """What a merge would come to."""
         sides = self._sides(when)
         result = replace(sides.result, dry_run=True)
         if sides.nothing_new:
             return result
-        if fast_forward and sides.nothing_ours:
-            planned = plan_moment(self.connection, sides.theirs)
-            summary = planned.summary()
-            planned.discard()
-            return replace(result, status="fast-forward", changes=summary)
-        merges = self._planned(sides, strict=strict)
-        found = self._conflicts(sides, merges)
+        if fast_forward and sides.nothing_ours and not tables:
+            check_forward(self._question(sides))
+            ahead = plan_moment(self.connection, sides.theirs)
+            summary, unknown = ahead.summary(), ahead.unknown
+            ahead.discard()
+            return replace(result, status="fast-forward", changes=summary, unknown=unknown)
+        planned = plan(self._question(sides, tables, strict=strict), sides.base)
+        found = self._conflicts(sides, planned)
         conflicts = tuple(map(state.conflict_of, found))
-        planned = plan_changes(self.connection, [each.changes() for each in merges], self.schema)
+        queries = [each.changes() for each in planned.merges]
+        written = plan_changes(self.connection, queries, self.schema)
         result = replace(
             result,
             status="merged",
-            changes=planned.summary(),
+            changes=written.summary(),
             conflicts=conflicts,
-            violations=planned.violations,
+            violations=written.violations,
+            unknown=planned.unknown,
         )
-        planned.discard()
+        written.discard()
         if conflicts:
             return replace(result, status="conflicts")
         return replace(result, status="violations") if result.violations else result

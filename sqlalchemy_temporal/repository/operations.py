@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Engine, Executable, text
+from sqlalchemy import ColumnElement, Connection, Engine, Executable, select, text
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from sqlalchemy_temporal.capture.install import in_autocommit, in_one_transaction
@@ -48,6 +48,7 @@ from sqlalchemy_temporal.repository.reverting import (
     list_conflicts,
     reversal,
 )
+from sqlalchemy_temporal.repository.unrecorded import restricted, unrecorded, wrote
 from sqlalchemy_temporal.repository.writing import in_savepoint, writer_of
 from sqlalchemy_temporal.schema import SystemTables, system_of
 
@@ -330,6 +331,8 @@ class Operations:
         Raises:
             RevertConflictError: rows were changed again since; nothing was written.
             ConstraintViolationError: constraints forbid it; nothing was written.
+            UnrecordedMomentError: what it did to a table is not known any more, or is not
+                recorded at present: undo it in other tables alone.
             BeforeVersioningError: it is the first commit.
         """
         _check(conflicts)
@@ -345,6 +348,7 @@ class Operations:
 
         Raises:
             RevertConflictError: rows were changed again since.
+            UnrecordedMomentError: as for :meth:`revert`.
             BeforeVersioningError: it is the first commit.
         """
         _check(conflicts)
@@ -385,6 +389,8 @@ class Operations:
         connection, schema = self.connection, self.schema
         before = self._before(moment)
         diff = compare(connection, schema, before, moment, tables, described=every)
+        if not tables and (diff.unknown or moment.closed):
+            self._refuse_unrecorded(before, moment)
         back = [reversal(query, conflicts) for query in diff.queries()]
         found = list_conflicts(connection, back)
         if found and conflicts == "refuse":
@@ -400,6 +406,27 @@ class Operations:
             connection, queries, schema, lock=lock, unknown=diff.unknown, described=every
         )
         return plan, found
+
+    def _refuse_unrecorded(self, before: Moment, moment: Moment) -> None:
+        """Refuse to undo a commit in part, as far as it is recorded.
+
+        Raises:
+            UnrecordedMomentError: it changed a table that is not recorded before it, after
+                it, or at present.
+        """
+        transaction = self._system.transaction
+        counts: Mapping[str, Any] = self.connection.execute(
+            select(transaction.c.counts).where(transaction.c.uuid == moment.uuid)
+        ).scalar_one()
+        every = load_tables(self.connection, self.schema, disabled=True)
+        changed = [table for table in every if wrote(counts, table)]
+        for table in changed:
+            error = unrecorded(table, [("commit before", before), ("commit", moment)])
+            if error is not None:
+                raise type(error)(
+                    f"commit {moment.uuid} changed table {table.name!r}, which cannot be undone "
+                    f"{error}. Nothing was written. " + restricted("undo", "revert", table, changed)
+                )
 
     def _before(self, moment: Moment) -> Moment:
         try:

@@ -15,7 +15,8 @@ from sqlalchemy_temporal.repository.dag import Range, load_dag
 from sqlalchemy_temporal.schema import SystemTables
 
 HEAD: Final = "HEAD"
-_MOVES: Final = ("SWITCH", "CHECKOUT", "FAST_FORWARD")
+MOVES: Final = ("SWITCH", "CHECKOUT", "FAST_FORWARD")
+"""Operations that change no content: they show what their parent has."""
 
 
 def ranges_of(
@@ -121,11 +122,11 @@ def without_moves(connection: Connection, tables: SystemTables, moment: Moment) 
             .select_from(nodes)
             .join(transaction, transaction.c.id == nodes.c.tx_id)
             .join(parent, parent.c.uuid == nodes.c.parent_uuid)
-            .where(nodes.c.seq == seq, transaction.c.operation.in_(_MOVES))
+            .where(nodes.c.seq == seq, transaction.c.operation.in_(MOVES))
         ).scalar_one_or_none()
         if found is None:
             return seq
         seq = found
 
 
-__all__ = ["Relation", "commit_at", "ranges_of", "relate", "split", "without_moves"]
+__all__ = ["MOVES", "Relation", "commit_at", "ranges_of", "relate", "split", "without_moves"]

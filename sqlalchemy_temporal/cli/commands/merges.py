@@ -11,7 +11,7 @@ from rich.text import Text
 from sqlalchemy_temporal.cli import codes
 from sqlalchemy_temporal.cli.app import App, pass_app
 from sqlalchemy_temporal.cli.commands.changes import report
-from sqlalchemy_temporal.cli.differences import blocks_of, key_text
+from sqlalchemy_temporal.cli.differences import blocks_of, key_text, left_out
 from sqlalchemy_temporal.cli.options import (
     as_json,
     confirm,
@@ -62,6 +62,7 @@ def switch(
 @click.option("--abort", "then", flag_value="abort", help="Give it up.")
 @click.option("--strict", is_flag=True, help="Rows that both sides touched are conflicts.")
 @click.option("--no-ff", is_flag=True, help="Make a commit of two parents in any case.")
+@click.option("--table", "-t", "tables", multiple=True, help="Only this table.")
 @message
 @dry_run
 @yes
@@ -73,6 +74,7 @@ def merge(
     then: str | None,
     strict: bool,
     no_ff: bool,
+    tables: tuple[str, ...],
     message: str | None,
     dry_run: bool,
     yes: bool,
@@ -86,6 +88,7 @@ def merge(
     \b
     vsg merge spring --dry-run
     vsg merge spring -m "Spring prices"
+    vsg merge spring --table prices
     vsg merge --continue
     """
     if (commit is None) == (then is None):
@@ -101,7 +104,7 @@ def merge(
         return _told(app, result, as_json=as_json)
     assert commit is not None  # noqa: S101 - for the type checker; see above
     with app.writing("merge") as repo:
-        tried = repo.merge(commit, strict=strict, fast_forward=not no_ff, dry_run=True)
+        tried = repo.merge(commit, *tables, strict=strict, fast_forward=not no_ff, dry_run=True)
         head = repo.head.uuid
     if dry_run or tried.status == "up-to-date":
         return _told(app, tried, as_json=as_json)
@@ -111,7 +114,7 @@ def merge(
     with app.writing("merge") as repo:
         if repo.head.uuid != head:
             app.output.note("HEAD has moved meanwhile")
-        result = repo.merge(commit, strict=strict, fast_forward=not no_ff, message=message)
+        result = repo.merge(commit, *tables, strict=strict, fast_forward=not no_ff, message=message)
     if not as_json:
         return _done(app, result)
     return _told(app, result, as_json=True)
@@ -238,6 +241,7 @@ def _told(app: App, result: MergeResult, *, as_json: bool) -> int:
                 "changes": {table: dict(each) for table, each in result.changes.items()},
                 "conflicts": [conflict_json(each) for each in result.conflicts],
                 "violations": [str(each) for each in result.violations],
+                "unknown": dict(result.unknown),
             }
         )
         return code
@@ -247,6 +251,8 @@ def _told(app: App, result: MergeResult, *, as_json: bool) -> int:
         app.output.show(_conflict_table(list(result.conflicts)))
     for violation in result.violations:
         app.output.note(f"forbidden: {violation}")
+    for line in left_out(result.unknown):
+        app.output.note(line)
     app.output.note(f"{'would be ' if result.dry_run else ''}{result.status}")
     return code
 

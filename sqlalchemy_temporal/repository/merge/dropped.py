@@ -44,9 +44,13 @@ class Tips:
 
 
 def dropped_columns(
-    connection: Connection, tables: SystemTables, tips: Tips
+    connection: Connection, tables: SystemTables, tips: Tips, among: frozenset[str]
 ) -> list[dict[str, Any]]:
-    """Conflicts about dropped columns, as rows of the table ``conflict``."""
+    """Conflicts about dropped columns, as rows of the table ``conflict``.
+
+    Parameters:
+        among: the names of the tables that are merged.
+    """
     listed = tables.versioned_tables
     rows = connection.execute(
         select(listed.c.table_schema, listed.c.table_name, listed.c.columns).where(
@@ -61,7 +65,8 @@ def dropped_columns(
             if tips.base.sees(column.until):
                 continue
             for table in load_tables(connection, tables.schema, [_name(row)]):
-                found += _lost(connection, table, column, tips)
+                if table.name in among:
+                    found += _lost(connection, table, column, tips)
     return found
 
 

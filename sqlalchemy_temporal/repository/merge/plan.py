@@ -8,12 +8,11 @@ table) and in theirs, and merged by the server; nothing is fetched but conflicts
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
-    Connection,
     FromClause,
     Select,
     Subquery,
@@ -29,8 +28,6 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import Text
 
 from sqlalchemy_temporal.clock.moment import Moment
-from sqlalchemy_temporal.clock.resolve import resolve
-from sqlalchemy_temporal.errors import UnrecordedMomentError
 from sqlalchemy_temporal.naming import END_COLUMN, TX_COLUMN
 from sqlalchemy_temporal.reading.as_of import as_of
 from sqlalchemy_temporal.repository.catalog import load_tables
@@ -41,37 +38,10 @@ from sqlalchemy_temporal.repository.described import VersionedTable
 from sqlalchemy_temporal.repository.merge.bases import Base, direct_points
 from sqlalchemy_temporal.repository.merge.equality import equality
 from sqlalchemy_temporal.repository.merge.outcome import outcome
+from sqlalchemy_temporal.repository.merge.question import Question
 from sqlalchemy_temporal.repository.merge.rows import Columns, Flag, RowAt, SideBySide
-from sqlalchemy_temporal.repository.revisions import commit_at
+from sqlalchemy_temporal.repository.merge.unrecorded import mergeable
 from sqlalchemy_temporal.repository.sides import side_of
-from sqlalchemy_temporal.schema import SystemTables
-
-
-@dataclass(slots=True)
-class Question:
-    """What is to be merged.
-
-    Attributes:
-        connection: where.
-        tables: the library's own tables.
-        ours: the moment of HEAD.
-        theirs: the moment of what is merged.
-        strict: whether rows that both sides touched are conflicts.
-    """
-
-    connection: Connection
-    tables: SystemTables
-    ours: Moment
-    theirs: Moment
-    strict: bool = False
-    _moments: dict[int, Moment] = field(default_factory=dict)
-
-    def moment_at(self, point: int) -> Moment:
-        """The moment of a point of the graph."""
-        if point not in self._moments:
-            uuid = commit_at(self.connection, self.tables, point)[1]
-            self._moments[point] = resolve(self.connection, uuid, self.tables.schema)
-        return self._moments[point]
 
 
 @dataclass(frozen=True)
@@ -155,37 +125,53 @@ class TableMerge:
         return tuple(by_name[name] for name in self.table.columns)
 
 
-def plan(question: Question, base: Base) -> list[TableMerge]:
-    """The merges of all tables that theirs changed, parents before children.
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A merge that is thought out.
+
+    Attributes:
+        merges: the merges of the tables that theirs changed, parents before children.
+        tables: the names of all tables that were looked at.
+        unknown: tables left as they are because theirs says nothing about them, and why.
+    """
+
+    merges: list[TableMerge]
+    tables: frozenset[str]
+    unknown: dict[str, str]
+
+
+def plan(question: Question, base: Base) -> Planned:
+    """The merges of all tables that theirs changed, or of those wanted.
 
     Raises:
         MomentError: a commit cannot be read.
+        UnrecordedMomentError: a table that theirs changed cannot be merged, as the base,
+            theirs or the present is not recorded.
     """
     keys: dict[str, list[Select[Any]]] = {}
     tables: dict[str, VersionedTable] = {}
-    unknown: set[str] = set()
     points = direct_points(base)
+    connection, schema = question.connection, question.tables.schema
+    wanted = load_tables(connection, schema, question.only, disabled=True)
+    can = mergeable(question, wanted, points)
     for point in points:
-        diff = compare(
-            question.connection,
-            question.tables.schema,
-            question.moment_at(point),
-            question.theirs,
-        )
-        unknown |= set(diff.unknown)
+        before = question.moment_at(point)
+        diff = compare(connection, schema, before, question.theirs, described=can.tables)
         for query in diff.queries():
             table = query.table
             tables[table.name] = table
             found = [query.select(*_labelled(query.key))]
             if len(points) > 1:
-                found = _written(question, table, question.moment_at(point))
+                found = _written(question, table, before)
             keys.setdefault(table.name, []).extend(found)
-    if unknown or not points:
-        for table in _all(question):
-            if table.name in unknown or not points:
-                _look_at_all(question, table, tables, keys)
+    if not points:
+        for table in can.tables:
+            past = as_of(table.live, question.theirs)
+            tables[table.name] = table
+            keys[table.name] = [select(*_labelled([past.c[name] for name in table.key]))]
     ordered = sorted(tables.values(), key=lambda table: table.position)
-    return [_merge(question, base, table, keys[table.name]) for table in ordered]
+    merges = [_merge(question, base, table, keys[table.name]) for table in ordered]
+    return Planned(merges, frozenset(each.name for each in can.tables), can.unknown)
 
 
 def _written(question: Question, table: VersionedTable, base: Moment) -> list[Select[Any]]:
@@ -211,25 +197,6 @@ def _written(question: Question, table: VersionedTable, base: Moment) -> list[Se
     ]
 
 
-def _all(question: Question) -> list[VersionedTable]:
-    return load_tables(question.connection, question.tables.schema)
-
-
-def _look_at_all(
-    question: Question,
-    table: VersionedTable,
-    tables: dict[str, VersionedTable],
-    keys: dict[str, list[Select[Any]]],
-) -> None:
-    """Look at every row of a table that was not recorded in a base yet."""
-    try:
-        past = as_of(table.live, question.theirs)
-    except UnrecordedMomentError:
-        return  # nor in theirs, so there is nothing to merge
-    tables[table.name] = table
-    keys[table.name] = [select(*_labelled([past.c[name] for name in table.key]))]
-
-
 def _labelled(key: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
     return [column.label(f"k{i}") for i, column in enumerate(key)]
 
@@ -249,7 +216,7 @@ def _merge(
     merged = outcome(columns, before, ours, theirs, strict=question.strict)
 
     def computed(name: str) -> ColumnElement[Any]:
-        return live.c[name] if past is None else func.coalesce(live.c[name], past.c[name])
+        return func.coalesce(live.c[name], past.c[name])
 
     query = select(
         *_labelled(rows.key),
@@ -284,4 +251,4 @@ def key_text(key: Sequence[ColumnElement[Any]], dialect: str) -> ColumnElement[A
     return text
 
 
-__all__ = ["Question", "TableMerge", "key_text", "plan"]
+__all__ = ["Planned", "TableMerge", "key_text", "plan"]

@@ -32,6 +32,8 @@ class MergeResult:
         conflicts: the conflicts, resolved ones too.
         violations: the constraints that the merged rows would violate.
         dry_run: whether it was only tried.
+        unknown: tables left as they are, because the commit that was merged says nothing
+            about them, and why.
     """
 
     status: Status
@@ -42,6 +44,7 @@ class MergeResult:
     conflicts: tuple[Conflict, ...] = ()
     violations: tuple[Violation, ...] = ()
     dry_run: bool = False
+    unknown: Mapping[str, str] = field(default_factory=dict)
     outcome: Outcome | None = field(default=None, repr=False)
 
     def __bool__(self) -> bool:

@@ -102,11 +102,14 @@ class SideBySide:
         self.source: FromClause = keys
 
     def at(self, moment: Moment) -> RowAt:
-        """The rows as of a moment; none where the table was not recorded yet."""
+        """The rows as of a moment; nothing is known of them where it is not recorded.
+
+        That is so only of commits by which bases are combined: see ``unrecorded``.
+        """
         try:
             past = as_of(self._table.live, moment, name=self._name("p"))
         except UnrecordedMomentError:
-            return self._columns.nothing(certain=True)
+            return self._columns.nothing(certain=False)
         return self._join(past)
 
     def live(self) -> tuple[RowAt, FromClause]:
@@ -114,12 +117,9 @@ class SideBySide:
         stored = live(self._table, self._name("o"))
         return self._join(stored), stored
 
-    def past(self, moment: Moment) -> tuple[RowAt, FromClause | None]:
-        """The rows as of a moment, and the source they come from, if there is one."""
-        try:
-            past = as_of(self._table.live, moment, name=self._name("t"))
-        except UnrecordedMomentError:
-            return self._columns.nothing(certain=True), None
+    def past(self, moment: Moment) -> tuple[RowAt, FromClause]:
+        """The rows as of a moment, and the source they come from."""
+        past = as_of(self._table.live, moment, name=self._name("t"))
         return self._join(past), past
 
     def base(self, base: Base) -> RowAt:

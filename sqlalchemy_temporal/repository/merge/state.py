@@ -88,6 +88,7 @@ class OpenMerge:
         ours: the commit that was HEAD when it was last looked at.
         theirs: the commit that is merged.
         strict: whether rows that both sides touched are conflicts.
+        tables: the tables it is restricted to; empty for all.
         author: who merges.
         message: the message of the merge commit.
         started_at: when it was begun (with time zone).
@@ -98,6 +99,7 @@ class OpenMerge:
     ours: UUID
     theirs: UUID
     strict: bool
+    tables: tuple[str, ...]
     author: str | None
     message: str | None
     started_at: datetime
@@ -115,6 +117,7 @@ def find_open(connection: Connection, tables: SystemTables) -> OpenMerge | None:
         row.ours_uuid,
         row.theirs_uuid,
         row.strict,
+        tuple(row.tables or ()),
         row.author,
         row.message,
         row.started_at,
