@@ -36,6 +36,7 @@ from sqlalchemy_temporal.repository.withdrawal import is_hashable, redacting
 from sqlalchemy_temporal.tables.access import AccessMode, require_unrestricted
 from sqlalchemy_temporal.tables.recorded import RecordedTable, recorded_tables
 from sqlalchemy_temporal.tables.redact_columns import Targets, targets
+from sqlalchemy_temporal.tables.redact_copies import redact_conflicts
 from sqlalchemy_temporal.tables.redact_versions import Line
 from sqlalchemy_temporal.tables.work import Bind, Work, record, working
 
@@ -55,12 +56,14 @@ class RedactionResult:
         columns: the columns.
         versions: closed versions that were altered.
         live: whether a live row was altered.
+        copies: conflicts of merges, open or ended, in which copies were altered.
     """
 
     table: str
     columns: tuple[str, ...]
     versions: int
     live: bool
+    copies: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -68,7 +71,8 @@ class RedactionResult:
 
     def __str__(self) -> str:
         where = f"{self.versions} version(s){' and the live row' if self.live else ''}"
-        return f"{', '.join(self.columns)} redacted in {where} of {self.table}"
+        also = f", and in {self.copies} conflict(s) of merges" if self.copies else ""
+        return f"{', '.join(self.columns)} redacted in {where} of {self.table}{also}"
 
 
 def redact(
@@ -87,6 +91,9 @@ def redact(
     schema: str = DEFAULT_SCHEMA,
 ) -> RedactionResult:
     """Overwrite columns of one row, now and in its past.
+
+    The copies that conflicts of merges keep of the row's values are overwritten, too,
+    whatever ``versions`` says; in a merge that is open such a row is compared anew.
 
     Parameters:
         bind: an Engine, or a Connection or Session whose transaction is used, of a role
@@ -149,6 +156,7 @@ class _Redaction:
     which: Which
     known: bool = False
     live: bool = False
+    copies: int = 0
 
     @property
     def connection(self) -> Connection:
@@ -184,9 +192,11 @@ class _Redaction:
         if not self.known:
             raise RedactionError(f"no version of {self.asked.qualified} has the key {key!r}")
         versions = sum(each["redact"] for each in counts.values())
-        if versions or self.live:
+        if versions or self.live or self.copies:
             record(self.connection, self.asked.system.schema, "REDACT", counts)
-        return RedactionResult(self.asked.qualified, tuple(self.names), versions, self.live)
+        return RedactionResult(
+            self.asked.qualified, tuple(self.names), versions, self.live, self.copies
+        )
 
     def _table(self, one: RecordedTable, key: Any, follow: bool) -> int:
         """Redact in one table; the number of closed versions altered."""
@@ -198,6 +208,10 @@ class _Redaction:
         closed = line.versions(spans)
         standing = [span.key for span in spans if span.until is None and line.lives(span.key)]
         self.known |= bool(standing) or self.connection.execute(closed.limit(1)).first() is not None
+        keys = {span.key for span in spans}
+        copies = redact_conflicts(line, keys, names, given)
+        self.copies += copies
+        self.known |= copies > 0
         if self.which != "history" and what.live:
             for present in standing:
                 self.live |= self._overwrite_live(one, what, line, present)

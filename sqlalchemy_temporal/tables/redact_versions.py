@@ -116,6 +116,10 @@ class Line:
             )
         )
 
+    def literals(self, key: Key) -> list[ColumnElement[Any]]:
+        """The values of a key as expressions of its columns' types."""
+        return [_literal(value, kind) for value, kind in zip(key, self.types, strict=True)]
+
     def lives(self, key: Key) -> bool:
         """Whether there is a live row with the key."""
         live = self.one.live
