@@ -77,6 +77,9 @@ from sqlalchemy_temporal.model.version import Version
 from sqlalchemy_temporal.model.versions import versions_of
 from sqlalchemy_temporal.reading.as_of import as_of
 from sqlalchemy_temporal.repository import (
+    AsyncDiff,
+    AsyncPlan,
+    AsyncRepository,
     CommitDetails,
     Conflict,
     Diff,
@@ -120,6 +123,9 @@ __all__ = [
     "AmbiguousRevisionError",
     "ArchiveError",
     "ArchiveResult",
+    "AsyncDiff",
+    "AsyncPlan",
+    "AsyncRepository",
     "AsyncTemporalSession",
     "AttributeChange",
     "BarrierTimeoutError",

@@ -44,7 +44,7 @@ from sqlalchemy_temporal.reading.entity_loading import close_pasts
 from sqlalchemy_temporal.reading.policy import Choice, Plan, Policy
 from sqlalchemy_temporal.reading.session import AsOfSession, is_of_past, open_past, present_of
 from sqlalchemy_temporal.reading.token import PastToken, refuse_attach
-from sqlalchemy_temporal.repository import Repository
+from sqlalchemy_temporal.repository import AsyncRepository, Repository
 from sqlalchemy_temporal.schema import is_versioned
 
 _STATE: Final = f"{INFO_KEY}.session"
@@ -373,6 +373,11 @@ class AsyncTemporalSession(AsyncSession):
     async def head(self) -> Moment:
         """The moment after the last commit."""
         return await self.moment("HEAD")
+
+    @property
+    def repository(self) -> AsyncRepository:
+        """The commits of the session's database; its methods are to be awaited."""
+        return AsyncRepository(self)
 
     def describe(
         self,

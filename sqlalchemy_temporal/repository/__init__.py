@@ -1,5 +1,6 @@
 """The commit graph: log, differences, restoring, merging, tags and branches."""
 
+from sqlalchemy_temporal.repository.awaitable import AsyncDiff, AsyncPlan, AsyncRepository
 from sqlalchemy_temporal.repository.details import CommitDetails
 from sqlalchemy_temporal.repository.diff import Diff, RowChange, TableStats
 from sqlalchemy_temporal.repository.digest import Digest
@@ -15,6 +16,9 @@ from sqlalchemy_temporal.repository.reverting import RevertConflict
 from sqlalchemy_temporal.repository.violations import Violation
 
 __all__ = [
+    "AsyncDiff",
+    "AsyncPlan",
+    "AsyncRepository",
     "CommitDetails",
     "Conflict",
     "Diff",

@@ -203,8 +203,9 @@ class Plan:
             )
             .select_from(stage.outerjoin(row, staged.same_key(row)))
             .order_by(*staged.values(table.key))
-            .execution_options(yield_per=BATCH)
         )
+        if self.connection.dialect.driver != "asyncpg":  # which does not close its cursors
+            statement = statement.execution_options(yield_per=BATCH)
         with self.connection.execute(statement) as result:
             for found in result:
                 yield _planned(table, tuple(found))
