@@ -79,10 +79,10 @@ class Consequences:
             ]
 
     def _cascade(self, parent: Staged, key: ForeignKeyInfo) -> bool:
-        if key.on_delete not in ("CASCADE", "SET NULL"):
+        if key.on_delete not in ("CASCADE", "SET NULL", "SET DEFAULT"):
             return False
         child = self.tables[key.table]
-        if key.on_delete == "SET NULL" and set(key.columns) & child.not_null:
+        if key.on_delete == "SET NULL" and set(key.set_on_delete) & child.not_null:
             return False  # told as a violation
         row = live(child, "c")
         found = self._referring(parent, key, row, planned=False)
@@ -94,10 +94,11 @@ class Consequences:
         keys, whole = found.distinct().subquery("k"), live(child, "w")
         values: list[Any] = [whole.c[name] for name in child.columns]
         operation, mask = DELETE, "0" * len(child.columns)
-        if key.on_delete == "SET NULL":
+        if key.on_delete != "CASCADE":
             operation = UPDATE
-            values = [null() if n in key.columns else whole.c[n] for n in child.columns]
-            mask = "".join("1" if name in key.columns else "0" for name in child.columns)
+            new = {name: _set_to(child, key, name) for name in key.set_on_delete}
+            values = [new.get(name, whole.c[name]) for name in child.columns]
+            mask = "".join("1" if name in new else "0" for name in child.columns)
         rows = (
             select(literal(operation), literal(key.name), literal(mask), *values)
             .select_from(whole)
@@ -266,6 +267,12 @@ class Consequences:
         names = None if known is None else known.key
         rows = tuple(dict(zip(names or row._fields, row, strict=True)) for row in sample)
         return Violation(kind, constraint, table, total, rows)
+
+
+def _set_to(child: VersionedTable, key: ForeignKeyInfo, name: str) -> ColumnElement[Any]:
+    """What the database sets a column to when the row that it refers to is deleted."""
+    default = child.defaults.get(name) if key.on_delete == "SET DEFAULT" else None
+    return null() if default is None else literal_column(f"({default})")
 
 
 def _bare(name: str, columns: Sequence[str], alias: str) -> FromClause:

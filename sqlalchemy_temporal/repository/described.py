@@ -24,6 +24,7 @@ class ForeignKeyInfo:
         on_update: the same for changes of the referred columns.
         deferrable: whether checking can wait until commit.
         is_versioned: whether the referring table is versioned.
+        set_columns: the columns that ``SET NULL (…)`` or ``SET DEFAULT (…)`` on delete names.
     """
 
     name: str
@@ -35,6 +36,12 @@ class ForeignKeyInfo:
     on_update: str = "NO ACTION"
     deferrable: bool = False
     is_versioned: bool = True
+    set_columns: tuple[str, ...] = ()
+
+    @property
+    def set_on_delete(self) -> tuple[str, ...]:
+        """Those of a column list, as PostgreSQL 15 and later have it; otherwise all."""
+        return self.set_columns or self.columns
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,11 @@ _FOREIGN_KEYS = text(
                  ORDER BY k.place) AS columns,
            ARRAY(SELECT a.attname::text FROM unnest(f.confkey) WITH ORDINALITY AS k(attnum, place)
                  JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.attnum
-                 ORDER BY k.place) AS referred_columns
+                 ORDER BY k.place) AS referred_columns,
+           ARRAY(SELECT a.attname::text FROM pg_attribute a
+                 WHERE a.attrelid = f.conrelid  -- no such column before PostgreSQL 15
+                   AND to_jsonb(f) -> 'confdelsetcols' @> to_jsonb(a.attnum)
+                 ORDER BY a.attnum) AS set_columns
     FROM pg_constraint f
     JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_class rc ON rc.oid = f.confrelid JOIN pg_namespace rn ON rn.oid = rc.relnamespace
@@ -173,4 +177,5 @@ def _foreign_key(row: Row[Any]) -> ForeignKeyInfo:
         on_delete=_ACTIONS[row.on_delete],
         on_update=_ACTIONS[row.on_update],
         deferrable=row.deferrable,
+        set_columns=tuple(row.set_columns),
     )

@@ -24,6 +24,10 @@ _COLUMNS = text(
 )
 _UNIQUES = text('SELECT name, partial FROM pragma_index_list(:name) WHERE "unique" ORDER BY seq')
 _INDEXED = text("SELECT name FROM pragma_index_xinfo(:name) WHERE key ORDER BY seqno")
+_ACTIONS = text(
+    'SELECT id, "from" AS "column", on_delete, on_update '
+    "FROM pragma_foreign_key_list(:name) ORDER BY id, seq"
+)
 _VIRTUAL = 1  # of a virtual table; 2 and 3 are generated columns
 
 
@@ -36,7 +40,7 @@ def read(connection: Connection, names: Sequence[Name]) -> dict[Name, TableFacts
     """
     inspector = inspect(connection)
     present = set(inspector.get_table_names())
-    keys = _foreign_keys(inspector)
+    keys = _foreign_keys(connection, inspector)
     found = {}
     for schema, name in names:
         if name not in present:
@@ -79,24 +83,39 @@ def _uniques(connection: Connection, name: str) -> tuple[UniqueInfo, ...]:
     return tuple(found)
 
 
-def _foreign_keys(inspector: Any) -> list[ForeignKeyInfo]:
+def _foreign_keys(connection: Connection, inspector: Any) -> list[ForeignKeyInfo]:
     found = []
     for (_, name), keys in inspector.get_multi_foreign_keys().items():
+        actions = _actions(connection, name) if keys else {}
         for number, key in enumerate(keys):
             options = key.get("options", {})
+            columns = tuple(key["constrained_columns"])
+            on_delete, on_update = actions.get(columns, ("NO ACTION", "NO ACTION"))
             found.append(
                 ForeignKeyInfo(
                     name=key["name"] or f"{name}_fkey_{number}",
                     table=qualified_name(None, name),
-                    columns=tuple(key["constrained_columns"]),
+                    columns=columns,
                     referred=qualified_name(None, key["referred_table"]),
                     referred_columns=tuple(key["referred_columns"]),
-                    on_delete=options.get("ondelete", "NO ACTION"),
-                    on_update=options.get("onupdate", "NO ACTION"),
+                    on_delete=on_delete,
+                    on_update=on_update,
                     deferrable=bool(options.get("deferrable")),
                 )
             )
     return found
+
+
+def _actions(connection: Connection, name: str) -> dict[tuple[str, ...], tuple[str, str]]:
+    """What the foreign keys of a table do, by their columns.
+
+    SQLAlchemy reflects it only of those declared apart from their column.
+    """
+    rows = connection.execute(_ACTIONS, {"name": name}).all()
+    columns: dict[int, tuple[str, ...]] = {}
+    for row in rows:
+        columns[row.id] = (*columns.get(row.id, ()), row.column)
+    return {columns[row.id]: (row.on_delete, row.on_update) for row in rows}
 
 
 def enforces_foreign_keys(connection: Connection) -> bool:

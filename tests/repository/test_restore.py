@@ -345,6 +345,54 @@ def test_children_whose_reference_would_be_cleared_are_planned(
     assert rows(connection, "child") == [(10, None, "x"), (20, None, "y")]
 
 
+def _orders(connection: Connection, action: str) -> None:
+    """Lines that refer to orders of their tenant; the second order and its line come last."""
+    versioned(
+        connection,
+        "CREATE TABLE orders (tenant int, id int, PRIMARY KEY (tenant, id))",
+        "CREATE TABLE line (id int PRIMARY KEY, tenant int NOT NULL, order_id int DEFAULT 1, "
+        f"FOREIGN KEY (tenant, order_id) REFERENCES orders ON DELETE {action})",
+        orders=["tenant", "id"],
+        line=["id"],
+    )
+    run(connection, "INSERT INTO orders VALUES (7, 1)")
+    run(connection, "INSERT INTO orders VALUES (7, 2)")
+    run(connection, "INSERT INTO line VALUES (10, 7, 2)")
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"), [("SET NULL (order_id)", None), ("SET DEFAULT (order_id)", 1)]
+)
+def test_some_columns_of_a_reference_are_set(
+    connection: Connection, repo: Repository, action: str, expected: int | None
+) -> None:
+    if (connection.dialect.server_version_info or (0,)) < (15,):
+        pytest.skip("the list of columns came with PostgreSQL 15")
+    _orders(connection, action)
+    plan = repo.plan("HEAD~2", "orders")
+    (line,) = [row for row in plan if row.table == "public.line"]
+    assert (line.operation, line.changed) == ("UPDATE", ("order_id",))
+    assert line.after == {"id": 10, "tenant": 7, "order_id": expected}
+    plan.execute()
+    assert rows(connection, "line") == [(10, 7, expected)]
+
+
+def test_a_reference_whose_default_has_no_row_is_told(
+    connection: Connection, repo: Repository
+) -> None:
+    _family(connection, "SET DEFAULT")
+    run(connection, "ALTER TABLE child ALTER parent_id SET DEFAULT 99")
+    (violation,) = repo.plan("HEAD~2", "parent").violations
+    assert (violation.kind, violation.table) == ("missing parent", "public.child")
+
+
+def test_a_reference_without_a_default_is_cleared(connection: Connection, repo: Repository) -> None:
+    _family(connection, "SET DEFAULT")
+    done = repo.restore("HEAD~2", "parent")
+    assert done.changes["public.child"] == {"UPDATE": 2}
+    assert rows(connection, "child") == [(10, None, "x"), (20, None, "y")]
+
+
 def test_rows_of_a_table_without_history_are_not_deleted_along(
     connection: Connection, repo: Repository
 ) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-from sqlalchemy_temporal import versioned_table
+from sqlalchemy_temporal import enable_many, versioned_table
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.clock.resolve import resolve
 from sqlalchemy_temporal.errors import (
@@ -300,3 +300,25 @@ def test_of_two_writers_that_claim_one_parent_exactly_one_wins(
     for thread in threads:
         thread.join()
     assert sorted(found) == ["stale", "stale", "stale", "won"]
+
+
+def test_a_reference_is_set_to_its_default(any_engine: Engine) -> None:
+    child = (
+        "CREATE TABLE child (id integer PRIMARY KEY, parent_id integer DEFAULT 1 "
+        "REFERENCES parent ON DELETE SET DEFAULT)"
+    )
+    with any_engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE parent (id integer PRIMARY KEY)")
+        connection.exec_driver_sql(child)
+    enable_many(any_engine, ["parent", "child"])
+    for statement in (
+        "INSERT INTO parent VALUES (1)",
+        "INSERT INTO parent VALUES (2)",
+        "INSERT INTO child VALUES (10, 2)",
+    ):
+        with any_engine.begin() as connection:
+            connection.exec_driver_sql(statement)
+    done = Repository(any_engine).restore("HEAD~2", "parent")
+    assert done.changes["public.child"] == {"UPDATE": 1}
+    with any_engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT id, parent_id FROM child").all() == [(10, 1)]
