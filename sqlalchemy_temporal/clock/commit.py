@@ -11,9 +11,12 @@ from uuid import UUID
 _SHORT: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Commit:
     """One transaction as a node of the commit graph.
+
+    Two are equal when they have the same uuid: what sealing, hashing and deleting from the
+    log add later makes no other commit of it.
 
     Attributes:
         uuid: its identity.
@@ -56,6 +59,14 @@ class Commit:
     deleted_at: datetime | None = None
     deleted_by: str | None = None
     deletion_reason: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether ``other`` is the same commit."""
+        return self.uuid == other.uuid if isinstance(other, Commit) else NotImplemented
+
+    def __hash__(self) -> int:
+        """A number that equal commits share."""
+        return hash(self.uuid)
 
     @property
     def parents(self) -> tuple[UUID, ...]:

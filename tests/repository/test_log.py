@@ -206,3 +206,18 @@ def test_a_commit_is_shown_with_its_place_in_the_graph(
     assert uuids(shown.children) == [made[2], aside]
     assert [ref.full_name for ref in shown.refs] == ["tags/v1"]
     assert [ref.full_name for ref in repo.show().refs] == ["heads/main"]
+
+
+def test_a_commit_is_the_same_one_before_and_after_it_is_sealed(engine: Engine) -> None:
+    done = commit(engine)
+    with engine.begin() as connection:
+        early = Repository(connection).get(done)
+        Repository(connection).hash_commits()
+    with engine.begin() as connection:
+        late = Repository(connection).delete("HEAD", reason="noise")
+        other = Repository(connection).get("HEAD~1")
+    assert (early.hash, early.deleted_at) != (late.hash, late.deleted_at)
+    assert early == late
+    assert {early, late, other} == {late, other}
+    assert early != other
+    assert early != done
