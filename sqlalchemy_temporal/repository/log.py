@@ -51,7 +51,7 @@ class LogFilter:
 
     entities: tuple[Entity, ...] = ()
     revisions: When | None = None
-    author: str | None = None
+    author: str | re.Pattern[str] | None = None
     message: str | re.Pattern[str] | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
     operation: str | None = None
@@ -129,7 +129,9 @@ def _conditions(
     if not wanted.include_deleted:
         yield nodes.c.deleted_at.is_(None)
     if wanted.author is not None:
-        yield transaction.c.author == wanted.author
+        author = transaction.c.author
+        exactly = isinstance(wanted.author, str)
+        yield author == wanted.author if exactly else _message(author, wanted.author)
     if wanted.operation is not None:
         yield transaction.c.operation == wanted.operation.upper()
     if wanted.message is not None:

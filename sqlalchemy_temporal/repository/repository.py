@@ -101,7 +101,7 @@ class Repository(Comparisons, Branching, Merging, Verifying):
         self,
         *entities: Entity,
         revisions: When | None = None,
-        author: str | None = None,
+        author: str | re.Pattern[str] | None = None,
         message: str | re.Pattern[str] | None = None,
         context: Mapping[str, Any] | None = None,
         operation: str | None = None,
@@ -121,7 +121,7 @@ class Repository(Comparisons, Branching, Merging, Verifying):
         self,
         *entities: Entity,
         revisions: When | None = None,
-        author: str | None = None,
+        author: str | re.Pattern[str] | None = None,
         message: str | re.Pattern[str] | None = None,
         context: Mapping[str, Any] | None = None,
         operation: str | None = None,
@@ -140,7 +140,7 @@ class Repository(Comparisons, Branching, Merging, Verifying):
         self,
         *entities: Entity,
         revisions: When | None = None,
-        author: str | None = None,
+        author: str | re.Pattern[str] | None = None,
         message: str | re.Pattern[str] | None = None,
         context: Mapping[str, Any] | None = None,
         operation: str | None = None,
@@ -163,7 +163,8 @@ class Repository(Comparisons, Branching, Merging, Verifying):
             revisions: only the commits that led to this one, e.g. ``"HEAD"`` or
                 ``"spring"``; or a range: ``"main..spring"`` for what spring has and main
                 has not, ``"main...spring"`` for what only one of them has.
-            author: only those of this author.
+            author: only those of this author; or of those that match a compiled regular
+                expression, which the database interprets.
             message: only those whose message holds this text, whatever its case; or that
                 matches a compiled regular expression, which the database interprets.
             context: only those whose context has these values under these names.

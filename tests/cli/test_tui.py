@@ -98,6 +98,11 @@ async def test_filters_by_text_author_and_table_are_heeded_while_typing(shop_url
         await seen.write("#text", "")
         await seen.write("#author", "bea")
         assert messages(seen) == ["Bea moves bea", "First order bea"]
+        await seen.write("#author", "EA")
+        assert messages(seen) == ["Bea moves bea", "First order bea"]
+        await seen.write("#author", ".*")
+        assert messages(seen) == []
+        await seen.write("#author", "bea")
         seen.view.screen.query_one("#table", Select).value = "public.customers"
         await seen.settled()
         assert messages(seen) == ["Bea moves bea"]

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, create_engine, text
+from textual.widgets._footer import FooterKey
 
 from sqlalchemy_temporal import Repository
 from sqlalchemy_temporal.cli.tui.dialogs import Confirm, Decide
 from sqlalchemy_temporal.cli.tui.log_screen import LogScreen
+from sqlalchemy_temporal.cli.tui.table_screen import TableScreen
 from sqlalchemy_temporal.clock.commit import Commit
 from sqlalchemy_temporal.tables.enable import enable_many
 from tests.cli.conftest import tell
@@ -153,6 +155,24 @@ async def test_restricted_access_says_why_nothing_is_done(shop_url: URL, key: st
         assert seen.told == ["the access mode is restricted: it allows reads only"]
         assert isinstance(seen.view.screen, LogScreen)
         assert seen.lines("#changes") == ["public.customers  ~1", "  ~ 2  city Rome → Oslo"]
+
+
+def dimmed(seen: Seen) -> set[str]:
+    """The keys of the footer that are shown disabled."""
+    keys = seen.view.screen.query(FooterKey)
+    return {key.description for key in keys if key.has_class("-disabled")}
+
+
+async def test_restricted_access_dims_the_keys_of_what_cannot_be_done(shop_url: URL) -> None:
+    async with viewing(shop_url, access="restricted") as seen:
+        assert dimmed(seen) == {"Restore", "Checkout", "Revert"}
+        await seen.press("enter", "enter")
+        assert isinstance(seen.view.screen, TableScreen)
+        assert dimmed(seen) == {"Restore"}
+        await seen.press("R")
+        assert seen.told == ["the access mode is restricted: it allows reads only"]
+    async with viewing(shop_url) as seen:
+        assert dimmed(seen) == set()
 
 
 async def test_sqlite_is_shown_and_restored_too(tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _RESTRICTED: Final = "the access mode is restricted: it allows reads only"
+_WRITING: Final = frozenset({"change", "restore"})
+"""Actions of the screens that change data."""
+_WRITING_KEYS: Final = frozenset({"R", "C", "V"})
 _PREVIEWED: Final = 200
 """Rows of a preview."""
 _LONG: Final = 8.0
@@ -84,6 +87,15 @@ class HistoryApp(Textual[None]):
     def is_restricted(self) -> bool:
         """Whether only reads are allowed."""
         return self.vsg.settings.access == "restricted"
+
+    def may(self, action: str) -> bool | None:
+        """Whether a screen offers an action; None shows its key disabled."""
+        return None if self.is_restricted and action in _WRITING else True
+
+    def refuse(self, key: str) -> None:
+        """Say why the key of an action that writes does nothing."""
+        if self.is_restricted and key in _WRITING_KEYS:
+            self.notify(_RESTRICTED, severity="warning", markup=False)
 
     def change(self, change: Change) -> None:
         """Change something, after a look and a question; or say why that cannot be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -30,7 +31,7 @@ class Wanted:
 
     Attributes:
         text: this text in the message, whatever its case.
-        author: by this author.
+        author: by authors with this text in their name, whatever its case.
         table: that changed this table.
     """
 
@@ -143,7 +144,7 @@ def read_log(
     with app.reading() as repo:
         found = repo.log(
             *wanted.tables,
-            author=wanted.author or None,
+            author=re.compile(re.escape(wanted.author), re.IGNORECASE) if wanted.author else None,
             message=wanted.text or None,
             before=known[-1] if known else None,
             since=down_to,

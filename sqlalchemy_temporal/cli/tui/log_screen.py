@@ -10,6 +10,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.events import Key
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
@@ -52,6 +53,14 @@ class LogScreen(Screen[None]):
         self.wanted = data.Wanted()
         self.shown: data.Log | None = None
         self.tables: tuple[data.TableName, ...] = ()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether an action can be done; its key is dimmed where the access is restricted."""
+        return self.host.may(action)
+
+    def on_key(self, event: Key) -> None:
+        """Say why a key does nothing."""
+        self.host.refuse(event.key)
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""

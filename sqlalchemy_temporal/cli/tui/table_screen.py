@@ -9,6 +9,7 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Static
 
@@ -58,6 +59,14 @@ class TableScreen(Screen[None]):
         self.more = False
         self.place = 0
         self.state: data.TableState | None = None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether an action can be done; its key is dimmed where the access is restricted."""
+        return self.host.may(action)
+
+    def on_key(self, event: Key) -> None:
+        """Say why a key does nothing."""
+        self.host.refuse(event.key)
 
     def compose(self) -> ComposeResult:
         """Lay out the screen."""
