@@ -12,11 +12,15 @@ from sqlalchemy import Connection, select
 
 from sqlalchemy_temporal.ddl.postgresql.checks import Range
 from sqlalchemy_temporal.repository.canonical import HASH_SIZE, MARK_SIZE, mark_of
+from sqlalchemy_temporal.repository.edited import Fields, edited_columns
 from sqlalchemy_temporal.repository.findings import Findings, Problem, ProblemKind
 from sqlalchemy_temporal.schema import system_of
 
 LOCATED: Final = 50
 """Commits whose rows are looked at one by one; the others are named only."""
+
+NAMED: Final = 20
+"""Rows of one commit whose edited columns are looked for."""
 
 Originals = tuple[dict[bytes, bytes], list[bytes]]
 """What of a commit was redacted (leaf now, leaf before) and purged (leaves)."""
@@ -107,6 +111,10 @@ class RowCheck:
         """Check that each version belongs to commits, and that no two overlap."""
         raise NotImplementedError
 
+    def fields_of(self, seq: int, row: Located) -> Fields | None:
+        """What the leaf of a version that a commit wrote is taken of, if that can be told."""
+        raise NotImplementedError
+
     def column_of(self, version: int | None) -> str | None:
         """Which system column of a version is wrong, where that can be told."""
         raise NotImplementedError
@@ -158,19 +166,27 @@ class RowCheck:
             else:
                 extra.append(row)
         missing = sum(number for number in rest.values() if number > 0)
-        for row in extra:
-            self._extra("altered" if missing else "added", seq, row)
+        missed = {mark for mark, number in rest.items() if number > 0}
+
+        def is_missed(leaf: bytes) -> bool:
+            return mark_of(overridden.get(leaf, leaf)) in missed
+
+        for number, row in enumerate(extra):
+            told = number < NAMED and len(missed) <= NAMED and row.origin in ("live", "history")
+            fields = self.fields_of(seq, row) if missed and told else None
+            columns = edited_columns(fields, is_missed) if fields else ()
+            self._extra("altered" if missing else "added", seq, row, ", ".join(columns) or None)
         if missing > len(extra):
             number = missing - len(extra)
             self.report("missing", f"{number} thing(s) that it did to rows are gone", seq)
         return bool(extra or missing)
 
-    def _extra(self, kind: ProblemKind, seq: int, row: Located) -> None:
+    def _extra(self, kind: ProblemKind, seq: int, row: Located, column: str | None = None) -> None:
         system = f"{self.schema}."
         if row.origin == "live":
-            self.report(kind, "a row is not as recorded", seq, row.key)
+            self.report(kind, "a row is not as recorded", seq, row.key, column=column)
         elif row.origin in ("history", "ended"):
-            column = self.column_of(row.version) if row.origin == "ended" else None
+            column = self.column_of(row.version) if row.origin == "ended" else column
             message = (
                 "how a version ended is not as recorded"
                 if row.origin == "ended"

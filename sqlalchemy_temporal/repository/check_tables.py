@@ -14,8 +14,10 @@ from sqlalchemy_temporal.ddl.postgresql import checks
 from sqlalchemy_temporal.ddl.postgresql.hashing import HashedTable, LeafSql
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.naming import END_COLUMN, FROM_COLUMN, TO_COLUMN, TX_COLUMN
+from sqlalchemy_temporal.repository.canonical import WRITTEN, leaf_head
 from sqlalchemy_temporal.repository.chain import planned
-from sqlalchemy_temporal.repository.check_rows import LOCATED, RowCheck
+from sqlalchemy_temporal.repository.check_rows import LOCATED, Located, RowCheck
+from sqlalchemy_temporal.repository.edited import Fields
 from sqlalchemy_temporal.repository.findings import Problem
 from sqlalchemy_temporal.repository.hashed import leaf_sql
 
@@ -118,6 +120,25 @@ class TableCheck(RowCheck):
             if self.explain(seq, found.get(seq, []), stored.get(seq), off):
                 edited.append(seq)
         return frozenset(edited)
+
+    def fields_of(self, seq: int, row: Located) -> Fields | None:
+        """The fields of the version, and of those beside it."""
+        if row.key is None or not (self.table.has_live and self.table.has_history):
+            return None
+        version = row.version if row.origin == "history" else None
+        statement = checks.fields_of_version(self._s, self._sql, seq, row.key, version)
+        own: tuple[bytes, ...] | None = None
+        others = []
+        for is_own, *fields in self.connection.exec_driver_sql(statement):
+            found = tuple(bytes(each or b"") for each in fields)
+            if is_own:
+                own = found
+            else:
+                others.append(found)
+        if own is None:
+            return None
+        names = tuple(column.identity.name for column in self.table.columns)
+        return Fields(leaf_head(WRITTEN, self.table.id), names, own, tuple(others))
 
     def column_of(self, version: int | None) -> str | None:
         """Which column of history is wrong, where that follows from the transactions.

@@ -18,7 +18,8 @@ from sqlalchemy_temporal.ddl.sqlite.system import TEMPLATE
 from sqlalchemy_temporal.ddl.sqlite.table import PURPOSES, trigger_name
 from sqlalchemy_temporal.naming import END_COLUMN, FROM_COLUMN, ID_COLUMN, TO_COLUMN, TX_COLUMN
 from sqlalchemy_temporal.repository.check_registry import RegistryCheck, expected_history
-from sqlalchemy_temporal.repository.check_rows import LOCATED, Originals, RowCheck
+from sqlalchemy_temporal.repository.check_rows import LOCATED, Located, Originals, RowCheck
+from sqlalchemy_temporal.repository.edited import Fields
 from sqlalchemy_temporal.repository.findings import Problem
 from sqlalchemy_temporal.repository.sqlite_leaves import (
     Leaf,
@@ -115,6 +116,12 @@ class SqliteTableCheck(RowCheck):
         )
         for row in rows:
             yield row.seq, (row.leaves, row.root, row.marks)
+
+    def fields_of(self, seq: int, row: Located) -> Fields | None:
+        """The fields of the version, and of those beside it."""
+        if not isinstance(row, Leaf):
+            return None
+        return SqliteLeaves(self.connection, self.schema, self.table).fields(seq, row)
 
     # Versions --------------------------------------------------------------------------------
 

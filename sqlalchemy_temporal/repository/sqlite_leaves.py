@@ -34,6 +34,7 @@ from sqlalchemy_temporal.naming import (
 )
 from sqlalchemy_temporal.repository import canonical
 from sqlalchemy_temporal.repository.canonical import frame, int4, int8, optional
+from sqlalchemy_temporal.repository.edited import Fields
 from sqlalchemy_temporal.schema import system_of
 
 
@@ -315,11 +316,70 @@ class SqliteLeaves:
         return canonical.leaf_head(kind, self._table.id)
 
     def _version(self, seq: int, values: Sequence[Any]) -> bytes:
-        data = [self._head(canonical.WRITTEN)]
-        for each, value in zip(self._table.columns, values, strict=True):
-            if each.since <= seq and (each.until is None or seq < each.until):
-                data.append(_field(each.id, value))
+        data = [self._head(canonical.WRITTEN), *self._parts(seq, values)]
         return canonical.sha256(b"".join(data))
+
+    def _parts(self, seq: int, values: Sequence[Any]) -> tuple[bytes, ...]:
+        return tuple(
+            _field(each.id, value)
+            if each.since <= seq and (each.until is None or seq < each.until)
+            else b""
+            for each, value in zip(self._table.columns, values, strict=True)
+        )
+
+    def fields(self, seq: int, leaf: Leaf) -> Fields | None:
+        """What the leaf of a version is taken of, and what those beside it would have there."""
+        table = self._table
+        if leaf.key is None or not (table.live and table.past):
+            return None
+        every: list[tuple[int | None, int | None, int | None, tuple[bytes, ...]]] = [
+            (row[0], None, None, self._parts(seq, row[1:])) for row in self._current(leaf.key)
+        ]
+        every += [
+            (row[1], row[0], row[2], self._parts(seq, row[3:])) for row in self._past(leaf.key)
+        ]
+        own = next((each for each in every if each[0] == seq and each[2] == leaf.version), None)
+        if own is None:
+            return None
+        beside = [
+            each
+            for each in every
+            if each is not own and (each[1] == seq or (own[1] is not None and each[0] == own[1]))
+        ]
+        return Fields(
+            self._head(canonical.WRITTEN),
+            tuple(each.name for each in table.columns),
+            own[3],
+            tuple(each[3] for each in beside),
+        )
+
+    def _current(self, key: str) -> Iterator[Sequence[Any]]:
+        """The live row with a key; none with a key of bytes, which JSON does not have."""
+        same = " AND ".join(
+            f"l.{self._name(name)} IS v.{self._name(name)}" for name in sorted(self._table.joined)
+        )
+        where, values = self._where("l", key, live=True)
+        return self._rows(
+            f"SELECT v.{TX_COLUMN}, {self._select('l', self._table.live, live=True)} "  # noqa: S608
+            f"FROM {self._name(self._table.current)} AS v "
+            f"JOIN {self._name(self._table.name)} AS l ON {same} WHERE {where}",
+            values,
+        )
+
+    def _past(self, key: str) -> Iterator[Sequence[Any]]:
+        where, values = self._where("h", key, live=False)
+        return self._rows(
+            f"SELECT h.{END_COLUMN}, h.{TX_COLUMN}, h.{ID_COLUMN}, "  # noqa: S608
+            f"{self._select('h', self._table.past, live=False)} "
+            f"FROM {self._name(self._table.history_table)} AS h WHERE {where}",
+            values,
+        )
+
+    def _where(self, alias: str, key: str, *, live: bool) -> tuple[str, list[Any]]:
+        stored = {each.name: each.history for each in self._table.columns if each.current}
+        given = json.loads(key)
+        names = [name if live else stored[name] for name in given]
+        return " AND ".join(f"{alias}.{self._name(n)} IS ?" for n in names), [*given.values()]
 
     def _key(self, values: Sequence[Any]) -> str:
         found = {

@@ -212,7 +212,7 @@ def test_an_edited_column_of_a_live_row_is_found_by_its_key(
     [
         ("id", "40", None),
         ("name", "'x'", None),
-        ("note", "NULL", None),
+        ("note", "NULL", "note"),
         ("temporal_id", "1000", None),
         ("temporal_operation", "'DELETE'", None),
         ("temporal_tx_id", "3", None),
@@ -371,7 +371,27 @@ def test_an_added_row_is_found(connection: Connection, statement: str, place: st
 )
 def test_swapped_rows_are_found(connection: Connection, statement: str, place: str) -> None:
     assert connection.exec_driver_sql(statement).rowcount == 2
-    assert place in places(connection)
+    assert place in places(connection) | {problem.table for problem in found(connection)}
+
+
+@pytest.mark.parametrize(
+    ("statement", "columns"),
+    [
+        # As they were in the version before, or as NULL.
+        ("UPDATE owner SET name = 'x' WHERE id = 4", "name"),
+        (f"UPDATE {HISTORY} SET name = 'x', note = 'y' WHERE id = 1 AND name = 'b'", "name, note"),
+        (f"UPDATE {HISTORY} SET note = 'x' WHERE id = 1 AND temporal_end_tx_id = 3", "note"),
+        # What it was is in no other version.
+        ("UPDATE owner SET note = 'x' WHERE id = 4", None),
+        ("UPDATE owner SET name = 'x' WHERE id = 7", None),  # under another key
+    ],
+)
+def test_edited_columns_are_named_where_another_version_has_what_they_were(
+    connection: Connection, statement: str, columns: str | None
+) -> None:
+    assert connection.exec_driver_sql(statement).rowcount == 1
+    (problem,) = found(connection)
+    assert (problem.kind, problem.column) == ("altered", columns)
 
 
 def test_a_row_that_is_live_twice_over_is_found(connection: Connection) -> None:

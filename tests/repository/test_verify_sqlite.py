@@ -133,6 +133,9 @@ def test_a_leaf_is_the_hash_of_the_values_as_they_are_stored(engine: Engine) -> 
     [
         (f"UPDATE {HISTORY} SET name = 'x' WHERE id = 3", PAST),
         (f"UPDATE {HISTORY} SET note = NULL WHERE id = 3", PAST),
+        (f"UPDATE {HISTORY} SET note = 'x' WHERE id = 1 AND name = 'b'", f"{PAST}.note"),
+        (f"UPDATE {HISTORY} SET name = 'x' WHERE id = 1 AND name = 'b'", f"{PAST}.name"),
+        (f"UPDATE {HISTORY} SET note = 'x' WHERE id = 4 AND name = 'di'", f"{PAST}.note"),
         (f"UPDATE {HISTORY} SET id = 33 WHERE id = 3", PAST),
         (f"UPDATE {HISTORY} SET temporal_operation = 'x' WHERE id = 3", PAST),
         (f"UPDATE {HISTORY} SET temporal_id = 90 WHERE id = 3", PAST),

@@ -133,6 +133,42 @@ def overlaps(s: str, sql: LeafSql, table: HashedTable, quote: Quoter, limit: int
     )
 
 
+def fields_of_version(s: str, sql: LeafSql, seq: int, key: str, version: int | None) -> str:
+    """The fields of one version, and of those before and after it in its place.
+
+    Parameters:
+        s: the schema of the library's own tables.
+        sql: what writes the leaves.
+        seq: the commit that wrote the version.
+        key: its key as JSON.
+        version: its ``temporal_id``; None for the live row.
+    """
+
+    def fields(alias: str, *, live: bool) -> str:
+        return ", ".join(each or "''::bytea" for each in sql.fields(alias, live=live))
+
+    live, past = sql.has_key("l", key, live=True), sql.has_key("h", key, live=False)
+    of_live = f"SELECT false AS own, {fields('l', live=True)} FROM {sql.live} AS l, x WHERE {live}"
+    of_past = f"SELECT false, {fields('h', live=False)} FROM {sql.history} AS h, x WHERE {past}"
+    if version is None:
+        parts = [
+            f"{of_live.replace('false', 'true', 1)} AND l.{TX_COLUMN} = x.tx_id",
+            f"{of_past} AND h.{END_COLUMN} = x.tx_id",
+        ]
+    else:
+        this = f"SELECT v.{END_COLUMN} FROM {sql.history} AS v WHERE v.{ID_COLUMN} = {version}"
+        parts = [
+            f"{of_past.replace('false', 'true', 1)} AND h.{ID_COLUMN} = {version}",
+            f"{of_past} AND h.{END_COLUMN} = x.tx_id AND h.{ID_COLUMN} <> {version}",
+            f"{of_past} AND h.{TX_COLUMN} IN ({this}) AND h.{ID_COLUMN} <> {version}",
+            f"{of_live} AND l.{TX_COLUMN} IN ({this})",
+        ]
+    return (
+        f"WITH x AS MATERIALIZED (SELECT c.tx_id, c.seq FROM {s}.commit AS c WHERE c.seq = {seq}) "
+        + " UNION ALL ".join(parts)
+    )
+
+
 def times_of_version(s: str, sql: LeafSql, version: int) -> str:
     """Of one version: whether its times are those of its transactions, or of others."""
 

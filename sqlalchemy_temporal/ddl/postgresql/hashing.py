@@ -137,14 +137,32 @@ class LeafSql:
 
     def written(self, alias: str, *, live: bool) -> str:
         """The leaf of the commit that wrote the version ``alias``."""
-        parts = [self._head(b"W")]
+        parts = [self._head(b"W"), *filter(None, self.fields(alias, live=live))]
+        return f"sha256({' || '.join(parts)})"
+
+    def fields(self, alias: str, *, live: bool) -> list[str]:
+        """The field of each column in that leaf; empty for one that is not in the table."""
+        found = []
         for column in self._table.columns:
             shape = column.live if live else column.history
-            if shape is not None:
-                name = column.identity.name if live else column.identity.history
-                field = self._field(column, shape, f"{alias}.{self._quote.name(name)}")
-                parts.append(_when(field, _written_in(column)))
-        return f"sha256({' || '.join(parts)})"
+            if shape is None:
+                found.append("")
+                continue
+            name = column.identity.name if live else column.identity.history
+            field = self._field(column, shape, f"{alias}.{self._quote.name(name)}")
+            found.append(_when(field, _written_in(column)))
+        return found
+
+    def has_key(self, alias: str, key: str, *, live: bool) -> str:
+        """Whether a version has a key, given as JSON by the names of the live table."""
+        row = self._quote.qualified(self._table.schema, self._table.name)
+        given = f"jsonb_populate_record(NULL::{row}, {self._quote.literal(key)}::jsonb)"
+        return " AND ".join(
+            f"{alias}.{self._quote.name(column.identity.name if live else column.identity.history)}"
+            f" = (SELECT ({given}).{self._quote.name(column.identity.name)})"
+            for column in self._table.columns
+            if column.key and column.identity.current
+        )
 
     def ended(self, alias: str) -> str:
         """The leaf of the commit that ended the version ``alias`` of history."""
