@@ -64,6 +64,10 @@ def write_intent(connection: Connection, intent: Intent) -> None:
     if intent.expected_head is not None:
         explain_stale_parents(connection)
     calls = ", ".join(f"set_config('temporal.{name}', :{name}, true)" for name in said)
+    if intent.operation is None and (intent.parent or intent.merge_parent):
+        # The stamp looks for parents where an operation is named.
+        calls += ", set_config('temporal.operation', coalesce(nullif("
+        calls += "current_setting('temporal.operation', true), ''), 'COMMIT'), true)"
     connection.execute(text(f"SELECT {calls}"), said)
 
 

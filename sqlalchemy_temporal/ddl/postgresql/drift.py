@@ -46,7 +46,7 @@ def call(spec: TableSpec, quote: Quoter) -> str:
 
 def _array(names: Iterable[str], quote: Quoter) -> str:
     listed = ", ".join(quote.literal(name) for name in names)
-    return f"ARRAY[{listed}]::text[]"
+    return f"ARRAY[{listed}]::pg_catalog.text[]"
 
 
 def system_statements(s: str, quote: Quoter) -> tuple[str, ...]:

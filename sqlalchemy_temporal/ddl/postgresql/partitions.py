@@ -208,7 +208,7 @@ BEGIN
   EXECUTE 'CREATE TABLE ' || full_name || ' (LIKE ' || aside
     || ' INCLUDING STORAGE) PARTITION BY RANGE ({TO_COLUMN})';
   EXECUTE 'ALTER TABLE ' || full_name || ' ALTER COLUMN {ID_COLUMN} ADD GENERATED ALWAYS AS '
-    || 'IDENTITY (START WITH ' || last_id + 1 || ')';
+    || 'IDENTITY (START WITH ' || last_id + 1 || ' CACHE 32)';
   parent := to_regclass(full_name);
   EXECUTE 'CREATE TABLE ' || quote_ident(space) || '.'
     || quote_ident({s}.partition_name(bare, '_rest')) || ' PARTITION OF ' || full_name

@@ -3,7 +3,7 @@
 They are written in PL/pgSQL with every name qualified and the search path pinned, so that
 they may run with their owner's rights.
 
-``start_transaction``, ``take_id``, ``stamp_insert``
+``start_transaction``, ``stamp_insert``, ``stamp_given``, ``keep_stamp``
     Take the transaction's id from the library's own sequence at its first versioned
     write. Transaction ids of PostgreSQL itself do not survive dump and restore. Two
     advisory locks make the ids under way visible to readers: one announced before the id
@@ -33,8 +33,8 @@ from sqlalchemy_temporal.ddl.postgresql import (
     sealing,
     views,
 )
-from sqlalchemy_temporal.ddl.postgresql.ids import NO_ID, take_id
-from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, LOOKING_UP, Quoter
+from sqlalchemy_temporal.ddl.postgresql.ids import own_id
+from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, LOOKING_UP, QUALIFIED, Quoter
 from sqlalchemy_temporal.naming import TX_COLUMN
 
 
@@ -43,8 +43,9 @@ def statements(schema: str, quote: Quoter) -> tuple[str, ...]:
     s = quote.name(schema)
     return (
         _start_transaction(s),
-        _take_id(s),
+        _stamp_given(s, quote),
         _stamp_insert(s, quote),
+        _keep_stamp(s, quote),
         _note_change(s),
         _expect_head(s),
         _stamp_commit(s),
@@ -64,53 +65,50 @@ def statements(schema: str, quote: Quoter) -> tuple[str, ...]:
 def _start_transaction(s: str) -> str:
     return f"""
 CREATE OR REPLACE FUNCTION {s}.start_transaction() RETURNS bigint
-{HEADER}
-DECLARE
-  new_id bigint;
+{QUALIFIED}
 BEGIN
-  IF {NO_ID} THEN
-    {take_id(s)}
-  END IF;
-  RETURN current_setting('temporal.tx_id')::bigint;
-END $body$"""
-
-
-def _take_id(s: str) -> str:
-    return f"""
-CREATE OR REPLACE FUNCTION {s}.take_id() RETURNS trigger
-{HEADER}
-DECLARE
-  new_id bigint;
-BEGIN
-    {take_id(s)}
-  RETURN NEW;
+  RETURN {own_id(s)};
 END $body$"""
 
 
 def _stamp_insert(s: str, quote: Quoter) -> str:
     return f"""
 CREATE OR REPLACE FUNCTION {s}.stamp_insert() RETURNS trigger
-{HEADER}
-DECLARE
-  new_id bigint;
+{QUALIFIED}
 BEGIN
-  IF {NO_ID} THEN
-    {take_id(s)}
-  END IF;
+  NEW.{quote.tx} := CASE WHEN NEW.{quote.tx} IS NULL THEN {own_id(s)}
+    ELSE {s}.stamp_given(TG_RELID) END;
+  RETURN NEW;
+END $body$"""
+
+
+def _stamp_given(s: str, quote: Quoter) -> str:
+    return f"""
+CREATE OR REPLACE FUNCTION {s}.stamp_given(target oid) RETURNS bigint
+{HEADER}
+BEGIN
   -- The query in a condition of its own: PL/pgSQL runs a condition with a query as one, always.
-  IF NEW.{quote.tx} IS NOT NULL THEN
-    IF current_setting('session_replication_role') <> 'replica'
-      AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = TG_RELID AND NOT a.attisdropped
+  IF current_setting('session_replication_role') <> 'replica' THEN
+    IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = target AND NOT a.attisdropped
         AND a.attnum > (SELECT x.attnum FROM pg_attribute x
-          WHERE x.attrelid = TG_RELID AND x.attname = {quote.literal(TX_COLUMN)})) THEN
+          WHERE x.attrelid = target AND x.attname = {quote.literal(TX_COLUMN)})) THEN
       -- Columns that were added later come after it: a value meant for one of them is lost.
       RAISE EXCEPTION USING ERRCODE = 'invalid_column_reference',
         MESSAGE = 'a value was given for the system column {TX_COLUMN} of '
-          || TG_RELID::regclass::text || ', after which columns were added: name the columns '
+          || target::regclass::text || ', after which columns were added: name the columns '
           || 'in INSERT';
     END IF;
   END IF;
-  NEW.{quote.tx} := current_setting('temporal.tx_id')::bigint;
+  RETURN {s}.start_transaction();
+END $body$"""
+
+
+def _keep_stamp(s: str, quote: Quoter) -> str:
+    return f"""
+CREATE OR REPLACE FUNCTION {s}.keep_stamp() RETURNS trigger
+LANGUAGE plpgsql AS $body$
+BEGIN
+  NEW.{quote.tx} := OLD.{quote.tx};
   RETURN NEW;
 END $body$"""
 
@@ -123,6 +121,7 @@ RETURNS void
 DECLARE
   counts jsonb := coalesce(nullif(current_setting('temporal.counts', true), ''), '{{}}')::jsonb;
   of_table jsonb := coalesce(counts -> changed, '{{}}');
+  own bigint;
   first boolean := coalesce(current_setting('temporal.counts', true), '') = '';
 BEGIN
   IF rows <> 0 THEN
@@ -137,47 +136,65 @@ BEGIN
   ELSIF current_setting('temporal.stamped', true) = 'done' THEN
     -- Stamped early (SET CONSTRAINTS ... IMMEDIATE): what comes later must be stamped too.
     PERFORM set_config('temporal.stamped', 'again', true);
-    INSERT INTO {s}.pending (tx_id) VALUES ({s}.start_transaction());
+    own := {s}.start_transaction();
+    DELETE FROM {s}.transaction WHERE id = own;
+    INSERT INTO {s}.pending (tx_id) VALUES (own);
   END IF;
 END $body$"""
 
 
+_SAID = ("operation", "author", "message", "context")
+"""What commits say of themselves; parents are only given together with an operation."""
+
+
+def _said(name: str) -> str:
+    return f"pg_catalog.current_setting('temporal.{name}', true)"
+
+
 def _stamp_commit(s: str) -> str:
-    return f"""
-CREATE OR REPLACE FUNCTION {s}.stamp_commit() RETURNS trigger
-{HEADER}
-DECLARE
-  seq bigint;
-BEGIN
-  IF coalesce(current_setting('temporal.stamped', true), '') <> '' THEN
-    DELETE FROM {s}.transaction WHERE id = NEW.tx_id;
-  END IF;
-  IF coalesce(current_setting('temporal.expected_head', true), '') <> '' THEN
-    PERFORM {s}.expect_head(current_setting('temporal.expected_head')::uuid);
-  END IF;
-  -- The lock before the number: a reader that saw the number sees the lock too.
-  IF pg_advisory_xact_lock_shared({keys.LOCK_COMMITTING}, 0) IS NOT NULL THEN
-    seq := nextval('{s}.commit_seq');
-  END IF;
-  INSERT INTO {s}.transaction (
-    id, commit_seq, started_at, committed_at, uuid, operation, database_user,
-    author, message, context, counts, parent_uuid, merge_parent_uuid)
-  VALUES (
-    NEW.tx_id, seq, transaction_timestamp(), clock_timestamp(),
+    lock = f"pg_catalog.pg_advisory_xact_lock_shared({keys.LOCK_COMMITTING}, 0)"
+    number = f"'{s}.commit_seq'::pg_catalog.regclass"
+    columns = "id, commit_seq, started_at, committed_at, uuid, database_user, counts, operation"
+    values = f"""NEW.tx_id,
+    -- The lock before the number: a reader that saw the number sees the lock too.
+    CASE WHEN {lock} IS NOT NULL
+      AND pg_catalog.set_config('temporal.stamped', 'done', true) IS NOT NULL
+      THEN pg_catalog.nextval({number}) END,
+    pg_catalog.transaction_timestamp(), pg_catalog.clock_timestamp(),
     -- Not gen_random_uuid(): where the server is built without OpenSSL, that opens, reads
     -- and closes a device for every commit. The id makes it unique in this database.
-    encode(substr(sha256(convert_to(
-      concat_ws(' ', NEW.tx_id, seq, clock_timestamp(), random(), pg_backend_pid()),
-      'UTF8')), 1, 16), 'hex')::uuid,
-    coalesce(nullif(current_setting('temporal.operation', true), ''), 'COMMIT'),
-    session_user,
-    nullif(current_setting('temporal.author', true), ''),
-    nullif(current_setting('temporal.message', true), ''),
-    nullif(current_setting('temporal.context', true), '')::jsonb,
-    current_setting('temporal.counts')::jsonb,
-    nullif(current_setting('temporal.parent', true), '')::uuid,
-    nullif(current_setting('temporal.merge_parent', true), '')::uuid);
-  IF set_config('temporal.stamped', 'done', true) IS NULL THEN
+    pg_catalog.encode(pg_catalog.int8send(pg_catalog.hashint8extended(NEW.tx_id,
+      (pg_catalog.random() OPERATOR(pg_catalog.*) 9e18)::pg_catalog.int8))
+      OPERATOR(pg_catalog.||) pg_catalog.float8send(pg_catalog.random()), 'hex')::pg_catalog.uuid,
+    session_user, pg_catalog.current_setting('temporal.counts')::pg_catalog.jsonb"""
+
+    def given(name: str) -> str:
+        return f"CASE WHEN {_said(name)} OPERATOR(pg_catalog.<>) '' THEN {_said(name)} END"
+
+    said = "\n    OR ".join(
+        f"{_said(name)} OPERATOR(pg_catalog.<>) ''" for name in ("expected_head", *_SAID)
+    )
+    return f"""
+CREATE OR REPLACE FUNCTION {s}.stamp_commit() RETURNS trigger
+{QUALIFIED}
+BEGIN
+  IF {said} THEN
+    IF {_said("expected_head")} OPERATOR(pg_catalog.<>) '' THEN
+      PERFORM {s}.expect_head({_said("expected_head")}::pg_catalog.uuid);
+    END IF;
+    INSERT INTO {s}.transaction ({columns},
+      author, message, context, parent_uuid, merge_parent_uuid)
+    VALUES ({values},
+    coalesce({given("operation")}, 'COMMIT'),
+    {given("author")},
+    {given("message")},
+    ({given("context")})::pg_catalog.jsonb,
+    ({given("parent")})::pg_catalog.uuid,
+    ({given("merge_parent")})::pg_catalog.uuid);
+  ELSE
+    -- Most say nothing about themselves.
+    INSERT INTO {s}.transaction ({columns})
+    VALUES ({values}, 'COMMIT');
   END IF;
   RETURN NULL;
 END $body$"""

@@ -20,8 +20,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy_temporal.ddl.postgresql import drift
-from sqlalchemy_temporal.ddl.postgresql.ids import NO_ID, take_id
-from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, LOOKING_UP, Quoter
+from sqlalchemy_temporal.ddl.postgresql.ids import ID, KNOWN_ID, own_id
+from sqlalchemy_temporal.ddl.postgresql.quoting import (
+    HEADER,
+    LOOKING_UP,
+    QUALIFIED,
+    Quoter,
+    looking_up,
+)
 from sqlalchemy_temporal.ddl.spec import TableSpec
 from sqlalchemy_temporal.naming import (
     END_COLUMN,
@@ -38,21 +44,19 @@ TEMPLATE = 1
 that were written with it name it."""
 
 TRUNCATE_TRIGGER = "temporal_capture_truncate"
-BEGIN_TRIGGER = "~temporal_begin"
+KEEP_TRIGGER = "~temporal_keep"
 STAMP_TRIGGER = "~temporal_stamp"
 """Triggers fire in the order of their names. The tilde sorts after every letter, so that
 the row is stamped after the application's own BEFORE triggers had their say."""
 INSERT_STAMP_TRIGGER = "~temporal_stamp_insert"
-KEY_TRIGGER = "~temporal_key"
 INSERT_TRIGGER = "temporal_capture_insert"
 UPDATE_TRIGGER = "temporal_capture_update"
 DELETE_TRIGGER = "temporal_capture_delete"
 TRIGGERS = frozenset(
     {
-        BEGIN_TRIGGER,
+        KEEP_TRIGGER,
         STAMP_TRIGGER,
         INSERT_STAMP_TRIGGER,
-        KEY_TRIGGER,
         INSERT_TRIGGER,
         UPDATE_TRIGGER,
         DELETE_TRIGGER,
@@ -62,7 +66,6 @@ TRIGGERS = frozenset(
 """Every versioned table has these, whatever its kind."""
 
 _PURPOSES = (
-    "begin_update",
     "stamp_update",
     "capture_row",
     "capture_insert_row",
@@ -70,10 +73,12 @@ _PURPOSES = (
     "capture_update",
     "capture_delete",
     "capture_truncate",
-    "record_key",
 )
-_NO_COUNTS = "coalesce(current_setting('temporal.counts', true), '') = ''"
+_NO_COUNTS = (
+    "coalesce(pg_catalog.current_setting('temporal.counts', true), '') OPERATOR(pg_catalog.=) ''"
+)
 _SAME = "OPERATOR(pg_catalog.*=)"
+_EQUAL = "OPERATOR(pg_catalog.=)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ class TableSql:
         )
         yield (
             f"ALTER TABLE {self.history} "
-            f"ADD COLUMN {ID_COLUMN} bigint GENERATED ALWAYS AS IDENTITY, "
+            f"ADD COLUMN {ID_COLUMN} bigint GENERATED ALWAYS AS IDENTITY (CACHE 32), "
             f"ADD COLUMN {OPERATION_COLUMN} text NOT NULL, "
             f"ADD COLUMN {TX_COLUMN} bigint NOT NULL, "
             f"ADD COLUMN {END_COLUMN} bigint NOT NULL, "
@@ -165,8 +170,6 @@ class TableSql:
     def function_statements(self) -> Iterator[str]:
         """Create or replace the trigger functions."""
         yield self._stamp_update_function()
-        if self._compares_some:
-            yield self._begin_update_function()
         if self.spec.kind != "ordinary":
             yield self._capture_row_function()
             yield self._capture_insert_row_function()
@@ -175,16 +178,27 @@ class TableSql:
             yield self._capture_update_function()
             yield self._capture_delete_function()
         yield self._capture_truncate_function()
-        yield self._record_key_function()
 
     def function_names(self) -> tuple[str, ...]:
         """All functions a table may have, unquoted; what it has depends on its columns."""
         return tuple(self.spec.function(purpose) for purpose in _PURPOSES)
 
+    @property
+    def _header(self) -> str:
+        """How functions that close versions begin.
+
+        Expressions of virtual columns are the application's, and not qualified: they need a
+        search path.
+        """
+        return HEADER if self._computed else QUALIFIED
+
+    @property
+    def _computed(self) -> bool:
+        return any(column.expression for column in self.spec.columns)
+
     def _create(self, purpose: str, body: str, *, header: str = HEADER) -> str:
-        computed = any(column.expression for column in self.spec.columns)
         # The expressions of virtual columns name others, which may be called as our variables.
-        directive = "#variable_conflict use_column\n" if computed else ""
+        directive = "#variable_conflict use_column\n" if self._computed else ""
         return (
             f"CREATE OR REPLACE FUNCTION {self.function(purpose)}() RETURNS trigger\n"
             f"{header}\n{directive}{body} $body$"
@@ -209,40 +223,52 @@ class TableSql:
 
     def _record(self, names: Iterable[str], prefix: str) -> str:
         """A record of some columns; the cast makes operators see it as one value."""
-        return f"ROW({self.quote.names(names, prefix)})::record"
+        return f"ROW({self.quote.names(names, prefix)})::pg_catalog.record"
 
     def _stamp_update_function(self) -> str:
-        """Runs for every row, so it carries neither owner's rights nor settings.
+        """Runs for every row: each expression and each setting it can do without counts.
 
-        Those cost three times the function itself; with every name qualified it needs
-        none. The transaction's id is taken by :data:`BEGIN_TRIGGER` before it.
+        Conditions of triggers would do some of it, but PostgreSQL parses them anew for each
+        statement, at twice the price of the same in PL/pgSQL.
         """
-        tx = self.quote.tx
-        name = self.function("stamp_update")
-        return f"""CREATE OR REPLACE FUNCTION {name}() RETURNS trigger
-LANGUAGE plpgsql AS $body$
+        tx, key = self.quote.tx, self.spec.key
+        # Arrays compare as the index does, whatever the type; records would, too, and cost more.
+        changed = " OR ".join(
+            f"ARRAY[OLD.{name}] OPERATOR(pg_catalog.<>) ARRAY[NEW.{name}]"
+            for name in map(self.quote.name, key)
+        )
+        # A column that is gone would be stumbled over here.
+        first = f"{self._in_step()}\n  " if self._compares_some else ""
+        return self._create(
+            "stamp_update",
+            f"""DECLARE
+  temporal_path pg_catalog.text;
 BEGIN
-  NEW.{tx} := OLD.{tx};
-  IF {self._unchanged()} THEN
-    PERFORM pg_catalog.set_config('{self.noop_setting}', '1', true);
+  {first}IF {self._unchanged()} THEN
+    IF pg_catalog.set_config('{self.noop_setting}', '1', true) IS NULL THEN
+    END IF;
   ELSE
-    NEW.{tx} := pg_catalog.current_setting('temporal.tx_id')::pg_catalog.int8;
+    NEW.{tx} := {own_id(self.schema)};
+    IF {changed} THEN
+      {self._on_our_path(self._record_key())}
+    END IF;
   END IF;
   RETURN NEW;
-END $body$"""
-
-    def _begin_update_function(self) -> str:
-        """Look at the table before :data:`STAMP_TRIGGER` stumbles over a column it has lost."""
-        return self._create(
-            "begin_update",
-            f"""DECLARE
-  new_id bigint;
-BEGIN
-  {self._in_step()}
-  {take_id(self.schema)}
-  RETURN NEW;
 END""",
+            header=QUALIFIED,
         )
+
+    def _record_key(self) -> str:
+        q = self.quote
+
+        def as_object(row: str) -> str:
+            pairs = (f"{q.literal(name)}, {row}.{q.name(name)}" for name in self.spec.key)
+            return f"pg_catalog.jsonb_build_object({', '.join(pairs)})"
+
+        return f"""INSERT INTO {self.schema}.pk_change
+      (table_schema, table_name, tx_id, old_key, new_key)
+    VALUES ({q.literal(self.spec.live_schema)}, {q.literal(self.spec.name)}, NEW.{q.tx},
+      {as_object("OLD")}, {as_object("NEW")});"""
 
     # What the capture functions begin and end with ---------------------------------
 
@@ -260,15 +286,15 @@ END""",
         """The counts of a transaction's first change, up to the number of rows."""
         return self.quote.literal(f'{{{json.dumps(self.spec.qualified)}: {{"{operation}": ')
 
-    def _note_first(self, operation: str) -> str:
-        """Note ``n`` rows; the first change of a transaction takes the short way."""
-        return f"""IF {_NO_COUNTS} THEN
-    IF set_config('temporal.counts',
-      {self._counts(operation)} || n::text || '}}}}', true) <> '' THEN
-      INSERT INTO {self.schema}.pending (tx_id) VALUES (temporal_tx);
-    END IF;
-  ELSE
-    {self._note(f"'{operation}'", "n")}
+    def _note_first(self, operation: str, tx: str) -> str:
+        """Note the ``n`` rows of a transaction's first change, and queue the stamp."""
+        return f"""GET DIAGNOSTICS n = ROW_COUNT;
+  IF n OPERATOR(pg_catalog.>) 0 AND {_NO_COUNTS}
+    AND pg_catalog.set_config('temporal.counts', {self._counts(operation)}
+      OPERATOR(pg_catalog.||) n::pg_catalog.text OPERATOR(pg_catalog.||) '}}}}', true) IS NOT NULL
+  THEN
+    INSERT INTO {self.schema}.pending (tx_id) VALUES ({tx});
+    RETURN NULL;
   END IF;"""
 
     def _capture_insert_function(self) -> str:
@@ -280,18 +306,20 @@ END""",
 BEGIN
   IF {_NO_COUNTS} THEN
     INSERT INTO {self.schema}.pending (tx_id)
-    SELECT current_setting('temporal.tx_id')::bigint
-    FROM (SELECT count(*) AS n FROM new_rows OFFSET 0) AS q
-    WHERE q.n > 0 AND set_config('temporal.counts',
-      {self._counts("insert")} || q.n::text || '}}}}', true) <> '';
+    SELECT {ID}::pg_catalog.int8 FROM new_rows
+    HAVING CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.>) 0 THEN
+      pg_catalog.set_config('temporal.counts', {self._counts("insert")}
+        OPERATOR(pg_catalog.||) pg_catalog.count(*)::pg_catalog.text
+        OPERATOR(pg_catalog.||) '}}}}', true) IS NOT NULL END;
   ELSE
-    SELECT count(*) INTO n FROM new_rows;
-    IF n > 0 THEN
+    SELECT pg_catalog.count(*) INTO n FROM new_rows;
+    IF n OPERATOR(pg_catalog.>) 0 THEN
       {self._note("'insert'", "n")}
     END IF;
   END IF;
   RETURN NULL;
 END""",
+            header=QUALIFIED,
         )
 
     # Closing versions --------------------------------------------------------------
@@ -311,20 +339,22 @@ END""",
             for column in self.spec.columns
         )
 
-    def _close(self, source: str, operation: str, tx: str, *, more: str = "") -> str:
+    def _close(
+        self, source: str, operation: str, tx: str, *, one: str = "temporal_one", more: str = ""
+    ) -> str:
         """Record the versions of ``source`` that another transaction wrote.
 
-        Most statements meet rows of one transaction, whose beginning is looked up once
-        (``temporal_one``, ``temporal_began``); rows of others look up their own. States
-        between the statements of one transaction are not versions: no moment can see them.
-        Variables have names that no column of the application may have.
+        Most statements meet rows of one transaction, whose beginning is looked up once, by a
+        sub-select that does not depend on the row (``one``); rows of others look up their own.
+        States between the statements of one transaction are not versions: no moment can see
+        them. Variables have names that no column of the application may have.
         """
+        began = f"(SELECT x.started_at FROM {self.schema}.transaction x WHERE x.id {_EQUAL} "
         return f"""INSERT INTO {self._target()}
   SELECT {self._values("o")}, {operation}, o.{TX_COLUMN}, {tx},
-    CASE o.{TX_COLUMN} WHEN temporal_one THEN temporal_began ELSE (SELECT x.started_at
-      FROM {self.schema}.transaction x WHERE x.id = o.{TX_COLUMN}) END,
-    transaction_timestamp()
-  FROM {source} o WHERE o.{TX_COLUMN} <> {tx} {more}"""
+    CASE WHEN o.{TX_COLUMN} {_EQUAL} {one} THEN {began}{one}) ELSE {began}o.{TX_COLUMN}) END,
+    pg_catalog.transaction_timestamp()
+  FROM {source} o WHERE o.{TX_COLUMN} OPERATOR(pg_catalog.<>) {tx} {more}"""
 
     def close_statements(self) -> Iterator[str]:
         """Copy what the table has now into history, ended by this transaction.
@@ -352,16 +382,21 @@ END""",
   LEFT JOIN {self.schema}.transaction x ON x.id = o.{TX_COLUMN}
   WHERE o.{TX_COLUMN} <> (SELECT {tx}) OR NOT (SELECT EXISTS ({before}))"""
 
-    def _look_up(self, source: str) -> str:
-        return f"""SELECT x.id, x.started_at INTO temporal_one, temporal_began
-  FROM {self.schema}.transaction x
-  WHERE x.id = (SELECT i.{TX_COLUMN} FROM {source} i LIMIT 1)"""
+    def _first(self, source: str) -> str:
+        return f"(SELECT i.{TX_COLUMN} FROM {source} i LIMIT 1)"
 
     def _close_planned_anew(self, source: str, operation: str, *, more: str = "") -> str:
         """The same, planned for the sizes at hand; the values are bound."""
-        sql = self._close(source, operation, "$1", more=more)
-        sql = sql.replace("WHEN temporal_one THEN temporal_began", "WHEN $2 THEN $3")
-        return f"EXECUTE $sql${sql}$sql$ USING temporal_tx, temporal_one, temporal_began"
+        sql = self._close(source, operation, "$1", one=self._first(source), more=more)
+        return f"EXECUTE $sql${sql}$sql$ USING temporal_tx"
+
+    def _on_our_path(self, statements: str) -> str:
+        """Statements that look operators up, in a function without a search path of its own."""
+        path = "pg_catalog.set_config('search_path',"
+        return f"""temporal_path := pg_catalog.current_setting('search_path');
+    PERFORM {path} 'pg_catalog, pg_temp', true);
+    {statements}
+    PERFORM {path} temporal_path, true);"""
 
     def _same_key(self, other: str, row: str) -> str:
         return " AND ".join(
@@ -375,77 +410,71 @@ END""",
             f"AND NOT EXISTS (SELECT FROM {self.live} l "
             f"WHERE {self._same_key('l', 'o')} AND l.{TX_COLUMN} = o.{TX_COLUMN})"
         )
+        no_op = f"pg_catalog.current_setting('{self.noop_setting}', true)"
+        planned_anew = f"""{self._close_planned_anew("old_rows", "'UPDATE'", more=goes_on)};
+    GET DIAGNOSTICS n = ROW_COUNT;"""
         return self._create(
             "capture_update",
             f"""DECLARE
   n bigint;
-  temporal_one bigint;
-  temporal_began timestamptz;
-  temporal_tx bigint := nullif(current_setting('temporal.tx_id', true), '');
+  temporal_path pg_catalog.text;
+  temporal_tx bigint := {KNOWN_ID};
 BEGIN
   {self._in_step()}
-  IF temporal_tx IS NULL THEN
+  IF temporal_tx OPERATOR(pg_catalog.>) 0 AND ({no_op} OPERATOR(pg_catalog.=) '1') IS NOT TRUE THEN
+    {self._close("old_rows", "'UPDATE'", "temporal_tx", one=self._first("old_rows"))};
+    {self._note_first("update", "temporal_tx")}
+  ELSIF temporal_tx OPERATOR(pg_catalog.>) 0 THEN
+    {self._on_our_path(planned_anew)}
+  ELSE
     RETURN NULL;
   END IF;
-  {self._look_up("old_rows")};
-  IF current_setting('{self.noop_setting}', true) = '1' THEN
-    {self._close_planned_anew("old_rows", "'UPDATE'", more=goes_on)};
-  ELSE
-    {self._close("old_rows", "'UPDATE'", "temporal_tx")};
-  END IF;
-  GET DIAGNOSTICS n = ROW_COUNT;
-  IF n = 0 THEN
+  IF n OPERATOR(pg_catalog.=) 0 THEN
     -- Apart: PL/pgSQL runs a condition that holds a query as a query, always.
-    IF NOT EXISTS (SELECT FROM old_rows o WHERE o.{TX_COLUMN} = temporal_tx) THEN
+    IF NOT EXISTS (SELECT FROM old_rows o WHERE o.{TX_COLUMN} {_EQUAL} temporal_tx) THEN
       RETURN NULL;
     END IF;
   END IF;
-  {self._note_first("update")}
+  {self._note("'update'", "n")}
   RETURN NULL;
 END""",
-            header=LOOKING_UP,
+            header=looking_up(self._header),
         )
 
     def _capture_delete_function(self) -> str:
+        relabel = self._relabel("FROM old_rows o WHERE o." + TX_COLUMN + " = $1 AND ")
+        relabelling = f"""EXECUTE $sql${relabel}$sql$ USING temporal_tx;
+    GET DIAGNOSTICS relabelled = ROW_COUNT;"""
         return self._create(
             "capture_delete",
             f"""DECLARE
   seen bigint;
   n bigint;
   relabelled bigint;
+  temporal_path pg_catalog.text;
   temporal_one bigint;
-  temporal_began timestamptz;
   temporal_tx bigint;
 BEGIN
   {self._in_step()}
-  SELECT o.{TX_COLUMN} INTO temporal_one FROM old_rows o LIMIT 1;
+  SELECT i.{TX_COLUMN} INTO temporal_one FROM old_rows i;
   IF temporal_one IS NULL THEN
     RETURN NULL;
   END IF;
-  SELECT x.started_at INTO temporal_began FROM {self.schema}.transaction x
-  WHERE x.id = temporal_one;
-  IF {NO_ID} THEN
-    {take_id(self.schema, "temporal_tx")}
-  END IF;
-  temporal_tx := current_setting('temporal.tx_id');
+  temporal_tx := {own_id(self.schema)};
   {self._close("old_rows", "'DELETE'", "temporal_tx")};
-  GET DIAGNOSTICS n = ROW_COUNT;
-  IF NOT {_NO_COUNTS} THEN
-    SELECT count(*) INTO seen FROM old_rows;
-  END IF;
-  IF n < seen THEN
+  {self._note_first("delete", "temporal_tx")}
+  SELECT pg_catalog.count(*) INTO seen FROM old_rows;
+  IF n OPERATOR(pg_catalog.<) seen AND NOT {_NO_COUNTS} THEN
     -- Rows that this transaction wrote before: deleted is what became of them.
-    EXECUTE $sql${self._relabel("FROM old_rows o WHERE o." + TX_COLUMN + " = $1 AND ")}$sql$
-    USING temporal_tx;
-    GET DIAGNOSTICS relabelled = ROW_COUNT;
-    {self._note("'insert'", "relabelled - (seen - n)")}
-    {self._note("'update'", "-relabelled")}
+    {self._on_our_path(relabelling)}
+    {self._note("'insert'", "relabelled OPERATOR(pg_catalog.-) (seen OPERATOR(pg_catalog.-) n)")}
+    {self._note("'update'", "OPERATOR(pg_catalog.-) relabelled")}
     {self._note("'delete'", "relabelled")}
   END IF;
-  {self._note_first("delete")}
+  {self._note("'delete'", "n")}
   RETURN NULL;
 END""",
-            header=LOOKING_UP,
+            header=looking_up(self._header),
         )
 
     def _relabel(self, source: str, row: str = "o", tx: str = "$1") -> str:
@@ -500,8 +529,6 @@ END""",
             "capture_truncate",
             f"""DECLARE
   temporal_tx bigint := {self.schema}.start_transaction();
-  temporal_one bigint;
-  temporal_began timestamptz;
   n bigint;
 BEGIN
   {self._in_step()}
@@ -514,42 +541,19 @@ BEGIN
 END""",
         )
 
-    def _record_key_function(self) -> str:
-        q = self.quote
-
-        def as_object(row: str) -> str:
-            pairs = (f"{q.literal(name)}, {row}.{q.name(name)}" for name in self.spec.key)
-            return f"jsonb_build_object({', '.join(pairs)})"
-
-        return self._create(
-            "record_key",
-            f"""BEGIN
-  INSERT INTO {self.schema}.pk_change (table_schema, table_name, tx_id, old_key, new_key)
-  VALUES ({q.literal(self.spec.live_schema)}, {q.literal(self.spec.name)},
-    {self.schema}.start_transaction(), {as_object("OLD")}, {as_object("NEW")});
-  RETURN NEW;
-END""",
-        )
-
     # Triggers ----------------------------------------------------------------------
 
     def triggers(self) -> dict[str, str]:
         """Trigger names and what follows ``CREATE TRIGGER name``."""
         live, q = self.live, self.quote
-        key_changed = " OR ".join(
-            f"OLD.{q.name(name)} IS DISTINCT FROM NEW.{q.name(name)}" for name in self.spec.key
-        )
-        begin = self.function("begin_update") if self._compares_some else f"{self.schema}.take_id"
         found = {
-            BEGIN_TRIGGER: f"BEFORE UPDATE ON {live} FOR EACH ROW WHEN ({NO_ID}) "
-            f"EXECUTE FUNCTION {begin}()",
+            KEEP_TRIGGER: f"BEFORE UPDATE OF {q.tx} ON {live} FOR EACH ROW "
+            f"EXECUTE FUNCTION {self.schema}.keep_stamp()",
             INSERT_STAMP_TRIGGER: f"BEFORE INSERT ON {live} FOR EACH ROW WHEN ("
-            f"(NEW.{q.tx} = NULLIF(current_setting('temporal.tx_id', true), '')::bigint) "
-            f"IS NOT TRUE) EXECUTE FUNCTION {self.schema}.stamp_insert()",
+            f"(NEW.{q.tx}::text = current_setting('temporal.tx_id', true)) IS NOT TRUE) "
+            f"EXECUTE FUNCTION {self.schema}.stamp_insert()",
             STAMP_TRIGGER: f"BEFORE UPDATE ON {live} FOR EACH ROW "
             f"EXECUTE FUNCTION {self.function('stamp_update')}()",
-            KEY_TRIGGER: f"BEFORE UPDATE ON {live} FOR EACH ROW WHEN ({key_changed}) "
-            f"EXECUTE FUNCTION {self.function('record_key')}()",
             TRUNCATE_TRIGGER: f"BEFORE TRUNCATE ON {live} FOR EACH STATEMENT "
             f"EXECUTE FUNCTION {self.function('capture_truncate')}()",
         }
