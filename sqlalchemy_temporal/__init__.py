@@ -111,6 +111,7 @@ from sqlalchemy_temporal.tables.partitions import maintain_history_partitions, p
 from sqlalchemy_temporal.tables.purge import PurgeResult, purge_history
 from sqlalchemy_temporal.tables.query import TemporalRows, query_temporal_data
 from sqlalchemy_temporal.tables.redact import RedactionResult, redact
+from sqlalchemy_temporal.tables.redact_commit import CommitRedaction, redact_commit
 from sqlalchemy_temporal.tables.revert import revert_table_data
 from sqlalchemy_temporal.tables.reverted import RevertResult
 from sqlalchemy_temporal.tables.row_history import RowHistory, get_row_history
@@ -137,6 +138,7 @@ __all__ = [
     "Commit",
     "CommitDetails",
     "CommitError",
+    "CommitRedaction",
     "Comparison",
     "ConfigurationError",
     "Conflict",
@@ -234,6 +236,7 @@ __all__ = [
     "purge_history",
     "query_temporal_data",
     "redact",
+    "redact_commit",
     "reset_actor",
     "resolve",
     "revert_table_data",

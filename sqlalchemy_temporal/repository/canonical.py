@@ -40,6 +40,13 @@ BUCKET: Final = b"B"
 ROOT: Final = b"R"
 COMMIT: Final = b"C"
 
+SAID: Final = ("transaction.author", "transaction.message", "transaction.context")
+"""What was said of a commit. Its hash is over hashes of these, so that they can be redacted."""
+OF_COMMITS: Final = 0
+"""The number that stands for the table of transactions where others have theirs."""
+SAYS: Final = "commit"
+"""The kind of entries of ``leaf_override`` about what was said of a commit."""
+
 HASH_SIZE: Final = 32
 MARK_SIZE: Final = 4
 FIELD_MARK_SIZE: Final = 2
@@ -126,8 +133,21 @@ class Lineage:
     merge_parent: bytes | None
 
 
+Hashes = Mapping[str, bytes]
+"""Hashes of fields as they were before they were redacted, by name."""
+_NONE: Final[Hashes] = {}
+
+
+def field_hash(value: bytes | None) -> bytes:
+    """The hash of one field."""
+    return sha256(optional(value))
+
+
 def commit_hash(
-    lineage: Lineage, fields: Mapping[str, bytes | None], roots: Iterable[TableRoot]
+    lineage: Lineage,
+    fields: Mapping[str, bytes | None],
+    roots: Iterable[TableRoot],
+    originals: Hashes = _NONE,
 ) -> bytes:
     """The hash of a commit.
 
@@ -135,10 +155,14 @@ def commit_hash(
         lineage: the hashes it builds on.
         fields: its own values, in their fixed order.
         roots: one for each table it changed.
+        originals: the hashes of fields that were redacted.
     """
     parts = [COMMIT]
     parts += [optional(h) for h in (lineage.previous, lineage.parent, lineage.merge_parent)]
-    parts += [optional(value) for value in fields.values()]
+    parts += [
+        originals.get(name, field_hash(value)) if name in SAID else optional(value)
+        for name, value in fields.items()
+    ]
     parts += [
         int4(each.table_id) + int8(each.leaves) + each.root
         for each in sorted(roots, key=lambda each: each.table_id)
@@ -146,14 +170,17 @@ def commit_hash(
     return sha256(b"".join(parts))
 
 
-def field_marks(fields: Mapping[str, bytes | None]) -> bytes:
+def field_marks(fields: Mapping[str, bytes | None], originals: Hashes = _NONE) -> bytes:
     """Two bytes for each field, which tell later which of them was edited."""
-    return b"".join(sha256(optional(value))[:FIELD_MARK_SIZE] for value in fields.values())
+    hashes = (originals.get(name, field_hash(value)) for name, value in fields.items())
+    return b"".join(each[:FIELD_MARK_SIZE] for each in hashes)
 
 
-def edited_fields(fields: Mapping[str, bytes | None], marks: bytes) -> list[str]:
+def edited_fields(
+    fields: Mapping[str, bytes | None], marks: bytes, originals: Hashes = _NONE
+) -> list[str]:
     """The names of the fields that ``marks`` does not fit."""
-    now, size = field_marks(fields), FIELD_MARK_SIZE
+    now, size = field_marks(fields, originals), FIELD_MARK_SIZE
     return [
         name
         for index, name in enumerate(fields)

@@ -15,6 +15,7 @@ from sqlalchemy_temporal.repository.canonical import (
     TableRoot,
     commit_hash,
 )
+from sqlalchemy_temporal.repository.said import Redacted, originals_of, redacted_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Link:
         lineage: the stored hashes it builds on.
         hash: its own stored hash.
         marks: what tells which field was edited.
+        originals: the hashes of fields that were redacted.
         row: further columns, for checks: ``uuid``, ``tx_id``, ``parent_uuid``, ``known``.
     """
 
@@ -37,11 +39,12 @@ class Link:
     lineage: Lineage
     hash: bytes | None
     marks: bytes | None
+    originals: dict[str, bytes]
     row: Any
 
     def computed(self, lineage: Lineage | None = None) -> bytes:
         """The hash it should have."""
-        return commit_hash(lineage or self.lineage, self.fields, self.roots)
+        return commit_hash(lineage or self.lineage, self.fields, self.roots, self.originals)
 
 
 def links(
@@ -52,13 +55,14 @@ def links(
     while True:
         with planned(connection, "enable_seqscan"):
             rows = connection.execute(statement, {"after": after, "upto": upto, "step": step}).all()
-        yield from (_link(row) for row in rows)
+        redacted = redacted_between(connection, schema, (row.tx_id for row in rows))
+        yield from (_link(row, redacted.get(row.tx_id)) for row in rows)
         if len(rows) < step:
             return
         after = rows[-1].seq
 
 
-def _link(row: Row[Any]) -> Link:
+def _link(row: Row[Any], redacted: Redacted | None) -> Link:
     values: Sequence[Any] = tuple(row)
     first = row._fields.index("f0")
     fields = {name: _bytes(values[first + number]) for number, name in enumerate(COMMIT_FIELDS)}
@@ -69,6 +73,7 @@ def _link(row: Row[Any]) -> Link:
         lineage=Lineage(_bytes(row.previous_hash), _bytes(row.parent_hash), _bytes(row.merge_hash)),
         hash=_bytes(row.hash),
         marks=_bytes(row.marks),
+        originals=originals_of(fields, redacted),
         row=row,
     )
 

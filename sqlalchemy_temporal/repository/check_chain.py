@@ -69,13 +69,15 @@ class ChainCheck:
         if computed != link.hash:
             self._true[link.row.uuid] = computed
             return False
-        if edited_fields(link.fields, link.marks or b""):
+        if edited_fields(link.fields, link.marks or b"", link.originals):
             self._report("altered", "its marks were edited", link, "commit", "marks")
         return True
 
     def _explain(self, link: Link) -> None:
         """Say why a commit does not have the hash it should have."""
-        edited = edited_fields(link.fields, link.marks) if link.marks is not None else []
+        edited = (
+            edited_fields(link.fields, link.marks, link.originals) if link.marks is not None else []
+        )
         for name in edited:
             table, _, column = name.partition(".")
             self._report("altered", "not as it was committed", link, table, column)

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from sqlalchemy import Connection, select
 
 from sqlalchemy_temporal.ddl.postgresql.checks import Range
-from sqlalchemy_temporal.repository.canonical import HASH_SIZE, MARK_SIZE, mark_of
+from sqlalchemy_temporal.repository.canonical import HASH_SIZE, MARK_SIZE, SAYS, mark_of
 from sqlalchemy_temporal.repository.edited import Fields, edited_columns
 from sqlalchemy_temporal.repository.findings import Findings, Problem, ProblemKind
 from sqlalchemy_temporal.schema import system_of
@@ -258,7 +258,11 @@ class RowCheck:
         rows = self.connection.execute(
             select(commit.c.seq, override)
             .join_from(commit, override, override.c.tx_id == commit.c.tx_id)
-            .where(override.c.table_id == self.named.id, commit.c.seq.in_(seqs))
+            .where(
+                override.c.table_id == self.named.id,
+                override.c.kind != SAYS,
+                commit.c.seq.in_(seqs),
+            )
         )
         found: dict[int, Originals] = {}
         for row in rows:

@@ -76,7 +76,24 @@ def hashed_tables(connection: Connection, schema: str) -> list[HashedTable]:
                 purged_seq=row.purged_seq or 0,
             )
         )
-    return found
+    return [*found, _of_commits(schema)] if canonical.OF_COMMITS in overridden else found
+
+
+def _of_commits(schema: str) -> HashedTable:
+    """What stands for the table of transactions; its leaves are those of redactions."""
+    return HashedTable(
+        id=canonical.OF_COMMITS,
+        schema=schema,
+        name="transaction",
+        history_schema=schema,
+        history_table="transaction",
+        key=(),
+        columns=(),
+        has_live=False,
+        has_history=False,
+        live_only=False,
+        history_only=False,
+    )
 
 
 def leaf_sql(connection: Connection, schema: str, table: HashedTable) -> LeafSql:

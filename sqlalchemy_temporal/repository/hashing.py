@@ -286,7 +286,7 @@ def _write_hashes(connection: Connection, schema: str, chain: Sequence[Link]) ->
             {
                 "seq": link.seq,
                 "hash": previous.hex(),
-                "marks": field_marks(link.fields).hex(),
+                "marks": field_marks(link.fields, link.originals).hex(),
             }
         )
     connection.execute(

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy_temporal.ddl.postgresql.chain import COMMIT_FIELDS
 from sqlalchemy_temporal.repository.canonical import Lineage, TableRoot, field_marks, int8
 from sqlalchemy_temporal.repository.chain import Link
+from sqlalchemy_temporal.repository.said import Redacted, originals_of, redacted_between
 from sqlalchemy_temporal.repository.sqlite_leaves import (
     SqliteLeaves,
     original_root,
@@ -81,18 +82,22 @@ def _some(connection: Connection, schema: str, after: int, upto: int) -> list[Li
         (after, last),
     ):
         roots.setdefault(row[0], []).append(TableRoot(row[1], row[2], bytes(row[3])))
-    return [_link(row, tuple(roots.get(row[0], ()))) for row in rows]
+    at = 9 + list(COMMIT_FIELDS).index("commit.tx_id")
+    redacted = redacted_between(connection, schema, (row[at] for row in rows))
+    return [_link(row, tuple(roots.get(row[0], ())), redacted.get(row[at])) for row in rows]
 
 
-def _link(row: Any, roots: tuple[TableRoot, ...]) -> Link:
+def _link(row: Any, roots: tuple[TableRoot, ...], redacted: Redacted | None) -> Link:
     raw = dict(zip(COMMIT_FIELDS, row[9:], strict=True))
+    fields = {name: sqlite_field(name.partition(".")[2], value) for name, value in raw.items()}
     return Link(
         seq=row[0],
-        fields={name: _field(name.partition(".")[2], value) for name, value in raw.items()},
+        fields=fields,
         roots=roots,
         lineage=Lineage(row[3], row[4], row[6]),
         hash=row[1],
         marks=row[2],
+        originals=originals_of(fields, redacted),
         row=Node(
             uuid=_uuid(raw["commit.uuid"]),
             tx_id=raw["commit.tx_id"],
@@ -114,7 +119,8 @@ def _uuid(value: str | None) -> Any:
     return None if value is None else UUID(value)
 
 
-def _field(name: str, value: Any) -> bytes | None:
+def sqlite_field(name: str, value: Any) -> bytes | None:
+    """The bytes of a field as it is stored."""
     if value is None:
         return None
     if name in _NUMBERS:
@@ -195,6 +201,8 @@ def _write_hashes(connection: Connection, schema: str, after: int, upto: int) ->
             fresh.get(link.row.merge_parent_uuid, link.lineage.merge_parent),
         )
         previous = fresh[link.row.uuid] = link.computed(lineage)
-        values.append({"at": link.seq, "h": previous, "m": field_marks(link.fields)})
+        values.append(
+            {"at": link.seq, "h": previous, "m": field_marks(link.fields, link.originals)}
+        )
     statement = update(commit).where(commit.c.seq == bindparam("at"))
     connection.execute(statement.values(hash=bindparam("h"), marks=bindparam("m")), values)

@@ -97,7 +97,7 @@ def sqlite_tables(connection: Connection, schema: str) -> list[SqliteTable]:
         f"SELECT id, enabled_at FROM {_q(connection, listed.name)}"  # noqa: S608 - quoted
     )
     began = {row[0]: row[1] for row in raw}
-    return [
+    tables = [
         SqliteTable(
             id=row.id,
             name=row.table_name,
@@ -114,6 +114,30 @@ def sqlite_tables(connection: Connection, schema: str) -> list[SqliteTable]:
         )
         for row in rows
     ]
+    override = system_of(connection, schema).leaf_override
+    of_commits = select(override.c.id).where(override.c.table_id == canonical.OF_COMMITS).limit(1)
+    if connection.execute(of_commits).first() is not None:
+        tables.append(_of_commits(schema))
+    return tables
+
+
+def _of_commits(schema: str) -> SqliteTable:
+    """What stands for the table of transactions; its leaves are those of redactions."""
+    nothing: frozenset[str] = frozenset()
+    return SqliteTable(
+        id=canonical.OF_COMMITS,
+        name="",
+        history_table="",
+        key=(),
+        columns=(),
+        live=nothing,
+        past=nothing,
+        joined=nothing,
+        enabled_tx_id=0,
+        enabled_at="",
+        qualified=f"{schema}.transaction",
+        history_schema=schema,
+    )
 
 
 def without_times(table: Table) -> list[Column[Any]]:
@@ -188,7 +212,9 @@ class SqliteLeaves:
         override = self._system.leaf_override
         rows = self._connection.execute(
             select(override).where(
-                override.c.table_id == self._table.id, override.c.tx_id.between(after + 1, upto)
+                override.c.table_id == self._table.id,
+                override.c.tx_id.between(after + 1, upto),
+                override.c.kind != canonical.SAYS,
             )
         )
         found: dict[int, tuple[dict[bytes, bytes], list[bytes]]] = {}

@@ -25,6 +25,7 @@ from sqlalchemy_temporal.repository.backends import (
     registry_check,
     row_checks,
 )
+from sqlalchemy_temporal.repository.canonical import SAYS
 from sqlalchemy_temporal.repository.check_chain import ChainCheck
 from sqlalchemy_temporal.repository.check_rows import Named
 from sqlalchemy_temporal.repository.digest import Digest, check_digest
@@ -170,7 +171,7 @@ class _Run:
         )
         return tuple(
             Withdrawn(
-                row.kind,
+                "redacted" if row.kind == SAYS else row.kind,
                 names.get(row.table_id, str(row.table_id)),
                 None if row.whole else int(row.leaves),
                 row.commits,

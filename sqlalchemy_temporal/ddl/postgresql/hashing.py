@@ -206,6 +206,8 @@ class LeafSql:
 
     def _column_number(self, name: str) -> str:
         numbers = {c.identity.name: c.identity.id for c in self._table.columns}
+        if not numbers:
+            return "0"
         cases = " ".join(
             f"WHEN {self._quote.literal(known)} THEN {number}" for known, number in numbers.items()
         )
