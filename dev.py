@@ -175,7 +175,7 @@ CHORES: dict[str, tuple[str, Callable[[Path, list[str]], int]]] = {
     "demo": ("demo", demo),
     "test": ("dev", test),
     "lint": ("dev", lint),
-    "bench": ("dev", bench),
+    "bench": ("bench", bench),
     "majors": ("dev", majors),
 }
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -13,6 +13,9 @@ from sqlalchemy import URL, Engine, create_engine
 
 from benchmarks.measure import Figure
 from benchmarks.sizes import Sizes
+
+if TYPE_CHECKING:
+    from benchmarks.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +27,25 @@ class Bench:
         sizes: How much to measure.
         tell: Is called with what is being done.
         bare: Measure tables without foreign keys and indexes.
+        processes: The processes of the subjects; None for sections that measure this library alone.
+        strict: Whether a subject that fails ends the run, instead of missing in a section.
+        problems: What failed.
     """
 
     url: URL
     sizes: Sizes
     tell: Callable[[str], None]
     bare: bool = False
+    processes: Workers | None = None
+    strict: bool = False
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def workers(self) -> Workers:
+        """The processes of the subjects."""
+        if self.processes is None:
+            raise RuntimeError("the subjects have not been started")
+        return self.processes
 
     @contextmanager
     def engine(self, *, synchronous: bool = False) -> Iterator[Engine]:
@@ -62,5 +78,5 @@ def connect(url: URL, *, synchronous: bool = False) -> psycopg.Connection[Any]:
     )
 
 
-Section = Callable[[Bench], Sequence[Figure]]
+Section = Callable[[Bench], Iterable[Figure]]
 """Makes its tables, measures, and drops them."""

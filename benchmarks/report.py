@@ -4,14 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import Figure, Spread
+from benchmarks.measure import Figure, Spread, Target
 from benchmarks.server import Place
+from benchmarks.subjects import SUBJECTS
+
+SCHEMA = 2
+"""The version of the JSON's form."""
+_SPREADS = ("ours", "base", "ratio", "processor", "server", "processor_ratio")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run.
+
+    Attributes:
+        size: Which sizes it had.
+        bare: Whether this library's own sections had tables with a primary key only.
+        place: What was measured on, with versions and settings.
+        missing: Why subjects were not measured, by their keys.
+        figures: What was measured.
+    """
+
+    size: str
+    bare: bool
+    place: Place
+    missing: Mapping[str, str]
+    figures: Sequence[Figure]
 
 
 def show_place(console: Console, place: Place) -> None:
@@ -29,16 +55,19 @@ def show_figures(console: Console, title: str, figures: Iterable[Figure]) -> Non
     """Print the figures of one section."""
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("what")
-    for name in ("ours", "base", "ratio", "quartiles", "target"):
+    table.add_column("subject")
+    for name in ("median", "quartiles", "processor", "base", "ratio", "of processor", "aim"):
         table.add_column(name, justify="right", no_wrap=True)
     for figure in figures:
-        scattered = figure.ratio or figure.ours
         table.add_row(
-            figure.name + (f" / {figure.against}" if figure.against else ""),
-            f"{_number(figure.ours.median)} {figure.unit}",
-            f"{_number(figure.base.median)} {figure.unit}" if figure.base else "",
-            f"×{figure.ratio.median:.2f}" if figure.ratio else "",
-            _quartiles(scattered) if scattered.count > 1 else "",
+            figure.name + (f" ({figure.way})" if figure.way else ""),
+            SUBJECTS[figure.subject].title,
+            f"{number(figure.ours.median)} {figure.unit}" if figure.ours else figure.note,
+            quartiles(figure.ours),
+            number(figure.processor.median) if figure.processor else "",
+            f"{number(figure.base.median)} {figure.against}" if figure.base else "",
+            times(figure.ratio),
+            times(figure.processor_ratio),
             _verdict(figure),
         )
     console.print(table)
@@ -51,21 +80,49 @@ def summary(figures: Sequence[Figure]) -> str:
     return f"{len(judged) - len(missed)} of {len(judged)} targets met"
 
 
-def write_json(
-    path: Path, place: Place, size: str, figures: Sequence[Figure], *, bare: bool
-) -> None:
+def write_json(path: Path, result: Result) -> None:
     """Write everything that was measured."""
     content = {
-        "size": size,
-        "bare": bare,
-        "place": dataclasses.asdict(place),
-        "figures": [{**dataclasses.asdict(figure), "met": figure.met} for figure in figures],
+        "schema": SCHEMA,
+        "size": result.size,
+        "bare": result.bare,
+        "place": dataclasses.asdict(result.place),
+        "missing": dict(result.missing),
+        "figures": [{**dataclasses.asdict(figure), "met": figure.met} for figure in result.figures],
     }
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Result:
+    """Read what :func:`write_json` wrote.
+
+    Raises:
+        ValueError: it is of another version of this tool.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content.get("schema") != SCHEMA:
+        raise ValueError(f"{path} was written by another version of this tool; measure again")
+    return Result(
+        content["size"],
+        content["bare"],
+        Place(**content["place"]),
+        content["missing"],
+        tuple(_figure(one) for one in content["figures"]),
+    )
+
+
+def _figure(content: dict[str, Any]) -> Figure:
+    values = {name: value for name, value in content.items() if name != "met"}
+    for name in _SPREADS:
+        if values[name] is not None:
+            values[name] = Spread(**values[name])
+    if values["target"] is not None:
+        values["target"] = Target(**values["target"])
+    return Figure(**values)
 
 
 def _verdict(figure: Figure) -> str:
-    if figure.target is None:
+    if figure.target is None or figure.met is None:
         return ""
     sign = {"at most": "≤", "at least": "≥"}[figure.target.sense]
     colour, mark = ("green", "met") if figure.met else ("red", "missed")
@@ -74,11 +131,22 @@ def _verdict(figure: Figure) -> str:
     return f"[{colour}]{sign} {wanted} {mark}[/]"
 
 
-def _quartiles(found: Spread) -> str:
-    return f"{_number(found.low)}–{_number(found.high)}"
+def quartiles(found: Spread | None) -> str:
+    """Between which values the middle half of the samples lie."""
+    if found is None or found.count == 1:
+        return ""
+    return f"{number(found.low)}–{number(found.high)}"
 
 
-def _number(value: float) -> str:
+def times(ratio: Spread | None) -> str:
+    """A ratio, as readers know it."""
+    if ratio is None:
+        return ""
+    return f"×{ratio.median:.2f}" if ratio.median < 10 else f"×{ratio.median:,.0f}"
+
+
+def number(value: float) -> str:
+    """A value with three digits or so."""
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2f}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine
@@ -29,6 +29,14 @@ _SETTINGS: Mapping[str, str] = {
     "checkpoint_timeout": "30min",
     "autovacuum": "off",
 }
+_PACKAGES = (
+    "sqlalchemy-temporal",
+    "sqlalchemy",
+    "psycopg",
+    "sqlalchemy-continuum",
+    "sqlalchemy-history",
+    "postgresql-audit",
+)
 _RECORDED = (
     "server_version",
     "fsync",
@@ -60,24 +68,34 @@ class Place:
 
 
 @contextmanager
-def database() -> Iterator[tuple[URL, Place]]:
-    """Give an empty database, and drop it.
+def server() -> Iterator[tuple[URL, Place]]:
+    """Give a server: the one that ``DATABASE_URL`` names, as superuser, or one of its own."""
+    with postgres_server(settings=_SETTINGS) as found:
+        yield found.url, _place(found.url, found.source)
 
-    It is made on the server that ``DATABASE_URL`` names, as superuser, or on one that is
-    started for the purpose.
+
+@contextmanager
+def databases(url: URL, names: Iterable[str]) -> Iterator[dict[str, URL]]:
+    """Make empty databases on a server, and drop them.
+
+    Parameters:
+        url: Any database of the server.
+        names: What the databases are for; each is found by this name.
     """
-    with postgres_server(settings=_SETTINGS) as server:
-        name = f"temporal_bench_{secrets.token_hex(4)}"
-        admin = create_engine(server.url, isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE template0")
-        try:
-            url = server.url.set(database=name)
-            yield url, _place(url, server.source)
-        finally:
+    prefix = f"temporal_bench_{secrets.token_hex(4)}"
+    made: dict[str, URL] = {}
+    admin = create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        for name in names:
             with admin.connect() as connection:
-                connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-            admin.dispose()
+                connection.exec_driver_sql(f"CREATE DATABASE {prefix}_{name} TEMPLATE template0")
+            made[name] = url.set(database=f"{prefix}_{name}")
+        yield made
+    finally:
+        for one in made.values():
+            with admin.connect() as connection:
+                connection.exec_driver_sql(f"DROP DATABASE {one.database} WITH (FORCE)")
+        admin.dispose()
 
 
 def _place(url: URL, source: str) -> Place:
@@ -92,13 +110,29 @@ def _place(url: URL, source: str) -> Place:
         machine={
             "processor": _processor(),
             "processors": str(os.cpu_count()),
-            "system": platform.platform(),
+            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+            "memory": _memory(),
         },
         versions={
             "python": platform.python_version(),
-            **{name: version(name) for name in ("sqlalchemy", "psycopg")},
+            **{name: _version(name) for name in _PACKAGES},
         },
     )
+
+
+def _memory() -> str:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return ""
+    return f"{total / 2**30:.0f} GiB"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:

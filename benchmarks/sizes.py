@@ -1,4 +1,4 @@
-"""How much to measure: three presets."""
+"""How much to measure: four presets."""
 
 from __future__ import annotations
 
@@ -37,6 +37,27 @@ class Sizes:
         repository_rounds: Samples of each comparison and each return.
         verify_rows: Changed rows whose hashes are computed anew.
         verify_commits: Single-row commits that are hashed together.
+        flush_objects: Objects of a flush.
+        flush_rounds: Samples of each flush.
+        flush_warm_up: Rounds of flushes that are forgotten.
+        flush_budget: Seconds that one subject may take for them.
+        bulk_budget: Seconds that one subject may take for bulk statements.
+        transaction_rows: Rows of the table on which transactions of one row work.
+        transaction_clients: How many write at the same time.
+        transaction_seconds: Length of a sample of transactions of one row.
+        transaction_rounds: Samples of them.
+        stored_changes: Changes whose bytes are counted.
+        releases: Releases of the airports.
+        airports_share: One of how many airports is loaded.
+        airports_rounds: Samples of loading them.
+        airports_budget: Seconds that one subject may take for them.
+        read_items: Items that are read.
+        read_parents: Customers that are joined, each with two purchases of two lines.
+        read_versions: Versions of each row at which reads are measured.
+        read_hot: Versions of the hot row.
+        read_rounds: Samples of each read.
+        read_budget: Seconds that one read of one subject may take.
+        memory_versions: Versions when memory is measured; 0: not at all.
     """
 
     rows: int
@@ -66,6 +87,27 @@ class Sizes:
     repository_rounds: int
     verify_rows: int
     verify_commits: int
+    flush_objects: int
+    flush_rounds: int
+    flush_warm_up: int
+    flush_budget: float
+    bulk_budget: float
+    transaction_rows: int
+    transaction_clients: tuple[int, ...]
+    transaction_seconds: float
+    transaction_rounds: int
+    stored_changes: int
+    releases: int
+    airports_share: int
+    airports_rounds: int
+    airports_budget: float
+    read_items: int
+    read_parents: int
+    read_versions: tuple[int, ...]
+    read_hot: int
+    read_rounds: int
+    read_budget: float
+    memory_versions: int
 
 
 TINY = Sizes(
@@ -96,6 +138,27 @@ TINY = Sizes(
     repository_rounds=2,
     verify_rows=100,
     verify_commits=5,
+    flush_objects=30,
+    flush_rounds=1,
+    flush_warm_up=0,
+    flush_budget=60.0,
+    bulk_budget=60.0,
+    transaction_rows=50,
+    transaction_clients=(1, 2),
+    transaction_seconds=0.02,
+    transaction_rounds=1,
+    stored_changes=5,
+    releases=2,
+    airports_share=200,
+    airports_rounds=1,
+    airports_budget=60.0,
+    read_items=20,
+    read_parents=5,
+    read_versions=(1, 3),
+    read_hot=5,
+    read_rounds=1,
+    read_budget=60.0,
+    memory_versions=100,
 )
 """To see that the benchmark works; its figures mean nothing."""
 
@@ -127,8 +190,81 @@ QUICK = Sizes(
     repository_rounds=7,
     verify_rows=100_000,
     verify_commits=1_000,
+    flush_objects=2000,
+    flush_rounds=3,
+    flush_warm_up=0,
+    flush_budget=4.0,
+    bulk_budget=3.0,
+    transaction_rows=2000,
+    transaction_clients=(1, 4, 16),
+    transaction_seconds=0.05,
+    transaction_rounds=3,
+    stored_changes=300,
+    releases=11,
+    airports_share=10,
+    airports_rounds=1,
+    airports_budget=4.0,
+    read_items=1000,
+    read_parents=500,
+    read_versions=(1, 10, 30),
+    read_hot=500,
+    read_rounds=5,
+    read_budget=0.3,
+    memory_versions=0,
 )
 """Under three minutes on two cores."""
+
+DEFAULT = Sizes(
+    rows=10_000,
+    single_rounds=30,
+    single_block=20,
+    single_block_synchronous=10,
+    clients=16,
+    client_rounds=3,
+    client_seconds=1.0,
+    bulk_rows=100_000,
+    bulk_rounds=3,
+    trap_rounds=2,
+    trap_singles=200,
+    hot_versions=10_000,
+    point_rounds=20,
+    point_block=10,
+    table_rows=20_000,
+    table_versions=10,
+    table_rounds=5,
+    barrier_writers=8,
+    barrier_questions=60,
+    unsealed=(1_000, 10_000),
+    storage_changes=1_000,
+    archive_versions=200_000,
+    repository_rows=20_000,
+    repository_changes=1_000,
+    repository_rounds=7,
+    verify_rows=100_000,
+    verify_commits=1_000,
+    flush_objects=5000,
+    flush_rounds=5,
+    flush_warm_up=1,
+    flush_budget=25.0,
+    bulk_budget=20.0,
+    transaction_rows=10000,
+    transaction_clients=(1, 4, 16),
+    transaction_seconds=0.1,
+    transaction_rounds=7,
+    stored_changes=2000,
+    releases=30,
+    airports_share=2,
+    airports_rounds=2,
+    airports_budget=25.0,
+    read_items=5000,
+    read_parents=1000,
+    read_versions=(1, 2, 5, 10, 20, 50),
+    read_hot=10000,
+    read_rounds=9,
+    read_budget=1.0,
+    memory_versions=0,
+)
+"""Some ten minutes on two cores: what the documentation shows."""
 
 FULL = Sizes(
     rows=100_000,
@@ -158,5 +294,26 @@ FULL = Sizes(
     repository_rounds=21,
     verify_rows=1_000_000,
     verify_commits=10_000,
+    flush_objects=5000,
+    flush_rounds=9,
+    flush_warm_up=1,
+    flush_budget=300.0,
+    bulk_budget=300.0,
+    transaction_rows=10000,
+    transaction_clients=(1, 4, 16),
+    transaction_seconds=0.3,
+    transaction_rounds=15,
+    stored_changes=10000,
+    releases=30,
+    airports_share=1,
+    airports_rounds=3,
+    airports_budget=600.0,
+    read_items=20000,
+    read_parents=1000,
+    read_versions=(1, 2, 5, 10, 20, 35, 50),
+    read_hot=10000,
+    read_rounds=25,
+    read_budget=20.0,
+    memory_versions=5000000,
 )
-"""For figures to publish."""
+"""Hours: millions of versions, and memory."""

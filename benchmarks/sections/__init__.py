@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from benchmarks.bench import Section
+from benchmarks.bench import Section as Measure
 from benchmarks.sections import (
+    airports,
     archive,
     barrier,
     bulk,
-    concurrent,
+    flush,
+    memory,
     overhead,
     plans,
     reads,
     repository,
-    single,
     storage,
+    transactions,
     verify,
 )
 
-SECTIONS: Mapping[str, tuple[str, Section]] = {
-    "single": ("Single-row transactions, one client", single.measure),
-    "concurrent": ("Single-row transactions, many clients", concurrent.measure),
-    "bulk": ("Statements over many rows", bulk.measure),
-    "plans": ("Statements after others on one connection", plans.measure),
-    "reads": ("Reads of the past", reads.measure),
-    "overhead": ("Python's part in reads of the past", overhead.measure),
-    "barrier": ("Resolving HEAD, and sealing", barrier.measure),
-    "storage": ("Bytes", storage.measure),
-    "repository": ("Comparing commits and returning to them", repository.measure),
-    "archive": ("History that grows", archive.measure),
-    "verify": ("Hashes, and verifying them", verify.measure),
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A workload.
+
+    Attributes:
+        title: What it is.
+        measure: Makes its tables, measures, and drops them.
+        compares: Whether it runs over all subjects, or over this library alone.
+    """
+
+    title: str
+    measure: Measure
+    compares: bool = True
+
+
+SECTIONS: Mapping[str, Section] = {
+    "transactions": Section("Transactions of one row", transactions.measure),
+    "flush": Section("Many objects in one flush of the ORM", flush.measure),
+    "bulk": Section("Statements over many rows", bulk.measure),
+    "storage": Section("Bytes", storage.measure),
+    "airports": Section("Five years of airports, release by release", airports.measure),
+    "reads": Section("Reads, as history grows", reads.measure),
+    "plans": Section("Statements after others on one connection", plans.measure, compares=False),
+    "overhead": Section("Python's part in reads of the past", overhead.measure, compares=False),
+    "barrier": Section("Resolving HEAD, and sealing", barrier.measure, compares=False),
+    "repository": Section(
+        "Comparing commits and returning to them", repository.measure, compares=False
+    ),
+    "archive": Section("History that grows", archive.measure, compares=False),
+    "verify": Section("Hashes, and verifying them", verify.measure, compares=False),
+    "memory": Section("Memory, at millions of versions", memory.measure, compares=False),
 }
-"""A title and a function by name, in the order they are run."""
+"""In the order in which they are run."""

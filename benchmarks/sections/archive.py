@@ -22,7 +22,7 @@ _UPDATES = 10
 _MEBI = 2**20
 
 
-def _resident() -> int:
+def resident() -> int:
     """Bytes of memory; where the system does not tell, the most there ever were."""
     pages = Path("/proc/self/statm")
     if pages.exists():
@@ -35,12 +35,12 @@ def _resident() -> int:
 class _Memory:
     """The most memory of this process while something ran, beyond what it had before."""
 
-    before: int = field(default_factory=_resident)
+    before: int = field(default_factory=resident)
     peak: int = 0
 
     def look(self, *_: int) -> None:
         """A progress callback."""
-        self.peak = max(self.peak, _resident() - self.before)
+        self.peak = max(self.peak, resident() - self.before)
 
 
 def measure(bench: Bench) -> list[Figure]:

@@ -1,165 +1,108 @@
-"""Statements over many rows, against unversioned and against history written by hand."""
+"""Statements over many rows, each in a transaction of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import psycopg
 
 from benchmarks.bench import Bench
-from benchmarks.measure import Figure, Target, compare, seconds
-from benchmarks.tables import (
-    COLUMNS,
-    HAND,
-    HAND_HISTORY,
-    HISTORY,
-    PLAIN,
-    VERSIONED,
-    empty,
-    generated,
-    insert_generated,
-    items,
-)
+from benchmarks.measure import Cost, Figure, Target, compare_costs, cost
+from benchmarks.models import ITEM, generated
+from benchmarks.sections.common import NAMES, empty, figures, take, vacuum
+from benchmarks.subjects import OURS
+from benchmarks.workers import Context
 
 SECTION = "bulk"
-NAMES = ", ".join(COLUMNS)
-_TABLES = (PLAIN, VERSIONED, HAND)
-_TARGETS = {
-    "INSERT": Target("at most", 1.3),
-    "COPY": Target("at most", 1.3),
-    "UPDATE": Target("at most", 2.2),
-    "DELETE": Target("at most", 4.5),
-}
+KINDS = ("INSERT", "UPDATE", "DELETE", "COPY")
+_TARGETS = {"INSERT": 1.3, "COPY": 1.3, "UPDATE": 2.2, "DELETE": 4.5}
 _BY_HAND = Target("at most", 1.15)
-_Samples = dict[tuple[str, str], list[float]]
-Connections = Mapping[str, psycopg.Connection[Any]]
+CHANGE = "quantity = quantity + 1, note = 'Changed by a statement over many rows, ' || id"
 
 
-def measure(bench: Bench) -> list[Figure]:
-    """INSERT, UPDATE, DELETE and COPY of many rows, each in a transaction of its own."""
-    sizes = bench.sizes
-    samples: _Samples = {}
-    with (
-        bench.engine() as engine,
-        items(engine, bare=bench.bare, by_hand=True),
-        ExitStack() as stack,
-    ):
-        connections = {name: stack.enter_context(bench.driver()) for name in _TABLES}
-        data = _copy_data(connections[PLAIN], sizes.bulk_rows)
-        for turn in range(-1, sizes.bulk_rounds):
-            bench.tell(f"{sizes.bulk_rows:,} rows, round {turn + 2}")
-            took = _round(connections, sizes.bulk_rows, data, turned=turn % 2 == 1)
-            if turn >= 0:
-                for name, value in took.items():
-                    samples.setdefault(name, []).append(value)
-    figures = []
-    for kind, target in _TARGETS.items():
-        label = f"{kind} of {sizes.bulk_rows:,} rows"
-        ours = samples[kind, VERSIONED]
-        figures.append(compare(SECTION, label, "ms", ours, samples[kind, PLAIN], target=target))
-        figures.append(
-            compare(
-                SECTION,
-                label,
-                "ms",
-                ours,
-                samples[kind, HAND],
-                target=_BY_HAND,
-                against="history by hand",
-            )
-        )
-    return figures
+def measure(bench: Bench) -> Iterator[Figure]:
+    """INSERT, UPDATE, DELETE and COPY of many rows by plain psycopg, in milliseconds."""
+    rows = bench.sizes.bulk_rows
+    there = bench.workers.those(lambda kind: kind.records_sql)
 
+    def round_of(key: str) -> dict[str, Cost]:
+        bench.tell(f"{rows:,} rows, {key}")
+        found: dict[str, Cost] = there[key](sample, rows)
+        return found
 
-def _round(
-    connections: Connections, rows: int, data: bytes, *, turned: bool
-) -> dict[tuple[str, str], float]:
-    """One sample of everything, in milliseconds."""
-    steps: dict[str, Callable[[str], Callable[[], object]]] = {
-        "INSERT": lambda name: _statements(connections[name], inserts(name, rows)),
-        "UPDATE": lambda name: _statements(connections[name], updates(name)),
-        "DELETE": lambda name: _statements(connections[name], deletes(name)),
-        "COPY": lambda name: _copy(connections[name], name, data),
-    }
-    admin = connections[PLAIN]
-    empty(admin, by_hand=True)
-    took = {}
-    for kind, step in steps.items():
-        if kind == "COPY":
-            empty(admin, by_hand=True)
-        _vacuum(admin)
-        for name in reversed(_TABLES) if turned else _TABLES:
-            took[kind, name] = seconds(step(name)) * 1000
-    return took
-
-
-def inserts(table: str, rows: int) -> list[str]:
-    """Insert made-up rows."""
-    if table != HAND:
-        return [insert_generated(table, 1, rows)]
-    source = generated("1", str(rows))
-    return [f"INSERT INTO {HAND} ({NAMES}, temporal_tx_id) SELECT s.*, 1 FROM ({source}) AS s"]
-
-
-def updates(table: str, where: str = "true") -> list[str]:
-    """Change two columns of all rows; by hand, write their history as well."""
-    change = "quantity = quantity + 1, note = 'Changed by a statement over many rows, ' || id"
-    if table != HAND:
-        return [f"UPDATE {table} SET {change} WHERE {where}"]
-    return [
-        _history_by_hand("UPDATE", 2, where),
-        f"UPDATE {HAND} SET {change}, temporal_tx_id = 2 WHERE {where}",
-    ]
-
-
-def deletes(table: str, where: str = "true") -> list[str]:
-    """Delete all rows; by hand, write their history as well."""
-    plain = f"DELETE FROM {table} WHERE {where}"
-    return [_history_by_hand("DELETE", 3, where), plain] if table == HAND else [plain]
-
-
-def _history_by_hand(operation: str, tx: int, where: str) -> str:
-    return (
-        f"INSERT INTO {HAND_HISTORY} ({NAMES}, temporal_operation, temporal_tx_id, "
-        "temporal_end_tx_id, temporal_valid_from, temporal_valid_to) "
-        f"SELECT {NAMES}, '{operation}', temporal_tx_id, {tx}, "
-        f"timestamptz '2024-01-01', transaction_timestamp() FROM {HAND} WHERE {where}"
+    samples = take(
+        bench,
+        {key: partial(round_of, key) for key in there},
+        bench.sizes.bulk_rounds,
+        budget=bench.sizes.bulk_budget,
     )
+    for kind in KINDS:
+        taken = {key: [one[kind] for one in found] for key, found in samples.items()}
+        figure = Figure(
+            SECTION,
+            f"{kind} of {rows:,} rows",
+            "ms",
+            None,
+            way="sql",
+            parameters={"kind": kind, "rows": rows},
+        )
+        yield from figures(figure, taken, {OURS: Target("at most", _TARGETS[kind])})
+        if OURS in taken and "by_hand" in taken:
+            against = Figure(
+                SECTION,
+                f"{kind} of {rows:,} rows",
+                "ms",
+                None,
+                way="sql",
+                against="by hand",
+                target=_BY_HAND,
+                parameters={"kind": kind, "rows": rows},
+            )
+            yield compare_costs(against, taken[OURS], taken["by_hand"])
 
 
-def _statements(connection: psycopg.Connection[Any], statements: list[str]) -> Callable[[], object]:
-    def run() -> None:
-        with connection.transaction():
-            for statement in statements:
-                connection.execute(statement)
+def sample(context: Context, rows: int) -> dict[str, Cost]:
+    """One sample of each, in milliseconds, on tables as if they were new."""
+    driver, subject = context.driver(), context.subject
+    pid = [driver.info.backend_pid]
+    taken = {}
+    empty(context)
+    vacuum(context)
+    statements = {
+        "INSERT": subject.insert(ITEM, NAMES, generated(1, rows)),
+        "UPDATE": subject.update(ITEM, CHANGE, "true"),
+        "DELETE": subject.delete(ITEM, "true"),
+    }
+    for kind, texts in statements.items():
+        taken[kind] = cost(partial(_together, driver, [*subject.begin(), *texts]), pid)
+        vacuum(context)
+    empty(context)
+    vacuum(context)
+    data = _copy_data(driver, rows)
+    taken["COPY"] = cost(partial(_copy, context, driver, data), pid)
+    empty(context)
+    return {kind: one * 1e3 for kind, one in taken.items()}
 
-    return run
+
+def _together(driver: psycopg.Connection[Any], statements: list[str]) -> None:
+    with driver.transaction():
+        for statement in statements:
+            driver.execute(statement)
 
 
-def _copy(connection: psycopg.Connection[Any], table: str, data: bytes) -> Callable[[], object]:
-    names = f"{NAMES}, temporal_tx_id" if table == HAND else NAMES
-    if table == HAND:
-        data = data.replace(b"\n", b"\t1\n")
-
-    def run() -> None:
-        with (
-            connection.transaction(),
-            connection.cursor() as cursor,
-            cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy,
-        ):
+def _copy(context: Context, driver: psycopg.Connection[Any], data: bytes) -> None:
+    with driver.transaction():
+        for statement in context.subject.begin():
+            driver.execute(statement)
+        with driver.cursor() as cursor, cursor.copy(f"COPY {ITEM} ({NAMES}) FROM STDIN") as copy:
             copy.write(data)
+        for statement in context.subject.copied(ITEM):
+            driver.execute(statement)
 
-    return run
 
-
-def _copy_data(connection: psycopg.Connection[Any], rows: int) -> bytes:
-    question = f"COPY ({generated('1', str(rows))}) TO STDOUT"
-    with connection.cursor() as cursor, cursor.copy(question) as copy:
+def _copy_data(driver: psycopg.Connection[Any], rows: int) -> bytes:
+    question = f"COPY ({generated(1, rows)}) TO STDOUT"
+    with driver.cursor() as cursor, cursor.copy(question) as copy:
         return b"".join(bytes(part) for part in copy)
-
-
-def _vacuum(connection: psycopg.Connection[Any]) -> None:
-    connection.execute(f"VACUUM (ANALYZE) {PLAIN}, {VERSIONED}, {HAND}, {HISTORY}, {HAND_HISTORY}")
-    connection.execute("CHECKPOINT")

@@ -17,7 +17,7 @@ import psycopg
 
 from benchmarks.bench import Bench
 from benchmarks.measure import Figure, Target, compare, seconds
-from benchmarks.sections.bulk import deletes, updates
+from benchmarks.sections.bulk import CHANGE
 from benchmarks.tables import HISTORY, VERSIONED, empty, insert_generated, items
 
 SECTION = "plans"
@@ -61,10 +61,10 @@ def _round(bench: Bench, kind: str) -> dict[str, float]:
     rows, count = bench.sizes.bulk_rows, bench.sizes.trap_singles
     keys = random.Random(7).sample(range(1, rows + 1), count)
     if kind == "UPDATE":
-        bulk = updates(VERSIONED)[0]
+        bulk = f"UPDATE {VERSIONED} SET {CHANGE}"
         single = f"UPDATE {VERSIONED} SET quantity = quantity + 1 WHERE id = %s"
     else:
-        bulk = deletes(VERSIONED, f"id <> ALL (ARRAY{keys})")[0]
+        bulk = f"DELETE FROM {VERSIONED} WHERE id <> ALL (ARRAY{keys})"
         single = f"DELETE FROM {VERSIONED} WHERE id = %s"
     found: dict[str, float] = {}
     with _new(bench) as connection:

@@ -1,203 +1,338 @@
-"""Reads of the past against the same reads of the live table.
+"""Reads of the past, by every subject, as history grows and the live tables do not.
 
-The moment is resolved once, before; what that costs is a figure of the section on the
-barrier. Everything runs in one open transaction, so that a read is one round trip.
+The live tables keep their size; each step gives every row more versions. At each step the same
+questions are asked at the present, in the middle of history and early in it, and the answers of
+all subjects are compared: one that does not know what a row was is found out. What it costs to
+find the moment itself is left out; it is a figure of the section on the barrier.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
 
-from sqlalchemy import Engine, Table, func, select, text
+from sqlalchemy import FromClause, Select, func, select
 from sqlalchemy.orm import Session
 
 from benchmarks.bench import Bench
-from benchmarks.measure import Figure, Target, compare, in_turn, seconds
-from benchmarks.reading import Item, each, get, mapped, sent
-from benchmarks.tables import VERSIONED, insert_generated, items, settle
-from sqlalchemy_temporal.clock.moment import Moment
-from sqlalchemy_temporal.clock.resolve import resolve
-from sqlalchemy_temporal.reading.as_of import as_of
+from benchmarks.measure import Cost, Figure, Target, cost
+from benchmarks.models import COLUMNS, CUSTOMER, ITEM, LINE, PURCHASE, generated
+from benchmarks.sections.common import empty, figures, take, vacuum
+from benchmarks.subjects import OURS, SUBJECTS, Moment
+from benchmarks.workers import Context, Worker
 
 SECTION = "reads"
 _TARGET = Target("at most", 1.6)
-_DEPTH = Target("at most", 2.0)
-_SINGLE_VERSION_ROWS = 100
-_WAYS = {"core": "Core", "orm": "Session.get", "sql": "the same SQL by psycopg"}
+_FEW = 10
+_CHANGES: Final = {
+    ITEM: "quantity = quantity + 1",
+    CUSTOMER: "visits = visits + 1",
+    PURCHASE: "visits = visits + 1",
+    LINE: "visits = visits + 1",
+}
+_NOW = "now"
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows that have the same number of versions.
+class Question:
+    """What is read.
 
     Attributes:
-        versions: That number.
-        keys: Keys of such rows.
-        moments: The moments now, in the middle of their history and early in it.
+        title: What it is, for readers.
+        repeat: How often in a sample.
+        aimed: Whether there is an aim for it.
     """
 
-    versions: int
-    keys: range
-    moments: Mapping[str, Moment]
+    title: str
+    repeat: int = 1
+    aimed: bool = False
 
 
-def measure(bench: Bench) -> list[Figure]:
-    """Rows by key and whole tables, each at three moments."""
-    figures: list[Figure] = []
-    with bench.engine() as engine, items(engine, bare=bench.bare) as tables:
-        table = tables[VERSIONED]
-        with mapped(table):
-            bench.tell("writing history to read")
-            kinds = _write(bench, engine)
-            for rows in kinds:
-                for name in rows.moments:
-                    bench.tell(f"by key, {rows.versions:,} versions, {name}")
-                    figures += _by_key(bench, engine, table, rows, name)
-            bench.tell("by key, many versions beside one")
-            figures += _depth(bench, engine, table, kinds[0], kinds[-1])
-            for name, moment in kinds[1].moments.items():
-                bench.tell(f"whole table, {name}")
-                figures += _whole(bench, engine, table, name, moment)
-    return figures
+QUESTIONS: Final[Mapping[str, Question]] = {
+    "key": Question("a row by its key", 10, aimed=True),
+    "parent": Question("a customer with purchases and lines", 5),
+    "parents": Question("{parents:,} customers with purchases and lines"),
+    "whole": Question("all {items:,} items", aimed=True),
+    "count": Question("count(*) of items"),
+    "indexed": Question("items of a group (indexed)", 3),
+    "filter": Question("items by a part of their name (no index)", 2),
+}
 
 
-def _write(bench: Bench, engine: Engine) -> list[Rows]:
-    """Rows of one version, rows of some, and one row of very many."""
+def measure(bench: Bench) -> Iterator[Figure]:
+    """Microseconds per question."""
     sizes = bench.sizes
-    rows, versions, many = sizes.table_rows, sizes.table_versions, sizes.hot_versions
-    last = rows + _SINGLE_VERSION_ROWS + 1
-    change = f"UPDATE {VERSIONED} SET quantity = quantity + 1"
-    with bench.driver() as connection:
-        connection.execute(insert_generated(VERSIONED, 1, last))
-        for _ in range(versions - 1):
-            connection.execute(f"{change} WHERE id <= {rows}")
-            connection.execute(f"VACUUM {VERSIONED}")
-        connection.execute(
-            f"DO $$ BEGIN FOR i IN 2..{many} LOOP {change} WHERE id = {last}; "
-            "COMMIT; END LOOP; END $$"
-        )
-        connection.execute("SELECT temporal_versioning.seal()")
-        settle(connection)
-    with engine.begin() as asking:
-        listed = text("SELECT uuid FROM temporal_versioning.commit ORDER BY seq")
-        uuids = asking.scalars(listed).all()[-(versions + many - 1) :]
-
-        def at(**numbers: int) -> dict[str, Moment]:
-            return {name: resolve(asking, uuids[n]) for name, n in numbers.items()}
-
-        bulk = at(now=-1, middle=versions // 2, early=1)
-        deep = at(now=-1, middle=versions + many // 2, early=versions + 1)
-    return [
-        Rows(1, range(rows + 1, last), bulk),
-        Rows(versions, range(1, rows + 1), bulk),
-        Rows(many, range(last, last + 1), deep),
-    ]
+    there = bench.workers.those(lambda kind: not kind.reads_like)
+    moments: dict[str, list[Moment]] = {}
+    hot: dict[str, Moment] = {}
+    for key, worker in there.items():
+        bench.tell(f"rows to read, {key}")
+        hot[key], first = worker(prepare, sizes.read_items, sizes.read_parents, sizes.read_hot)
+        moments[key] = [first]
+    for versions in sizes.read_versions:
+        for key, worker in there.items():
+            bench.tell(f"{versions} versions, {key}")
+            while len(moments[key]) < versions:
+                moments[key].append(worker(grow))
+            worker(vacuum)
+        named = {_NOW: versions - 1}
+        if versions > 2:
+            named |= {"middle": versions // 2, "early": 0}
+        for name, index in named.items():
+            bench.tell(f"{versions} versions, {name}")
+            at = {key: found[index] for key, found in moments.items()}
+            for question in QUESTIONS:
+                yield from _asked(bench, there, question, at, name, versions)
+        if versions == sizes.read_versions[0]:
+            kept = {k: w for k, w in there.items() if SUBJECTS[k].keeps_hot_rows}
+            yield from _asked(bench, kept, "hot", hot, "middle", sizes.read_hot)
+    yield from _histories(bench, there, moments)
 
 
-def _by_key(bench: Bench, engine: Engine, table: Table, rows: Rows, name: str) -> Iterator[Figure]:
-    """Read single rows through Core, the ORM, and by the driver alone."""
-    keys = [rows.keys[i * 7919 % len(rows.keys)] for i in range(bench.sizes.point_block)]
-    asked = [select(table).where(table.c.id == key) for key in keys]
-    moment = rows.moments[name]
-    with (
-        engine.connect() as connection,
-        Session(connection) as session,
-        as_of(session, moment) as then,
-        as_of(connection, moment) as core,
-        bench.driver() as driver,
-    ):
-        live = sent(connection, lambda: connection.execute(asked[0]))
-        past = sent(connection, lambda: core.execute(asked[0]))
-        driver.execute("BEGIN")
-        work = {
-            "core live": each(asked, lambda one: connection.execute(one).one()),
-            "core past": each(asked, lambda one: core.execute(one).one()),
-            "orm live": each(keys, lambda key: get(session, key)),
-            "orm past": each(keys, lambda key: get(then, key)),
-            "sql live": each(keys, lambda _: driver.execute(*live, prepare=True).fetchone()),
-            "sql past": each(keys, lambda _: driver.execute(*past, prepare=True).fetchone()),
-        }
-        samples = in_turn(work, bench.sizes.point_rounds, warm_up=2)
-    label = f"by key, {rows.versions:,} version(s), {name}"
-    for way, title in _WAYS.items():
-        yield compare(
-            SECTION,
-            f"{label}, {title}",
-            "µs",
-            samples[f"{way} past"],
-            samples[f"{way} live"],
-            target=None if way == "sql" else _TARGET,
-            against="live",
-        )
-
-
-def _depth(bench: Bench, engine: Engine, table: Table, few: Rows, many: Rows) -> Iterator[Figure]:
-    """A row of very many versions beside rows of one, at a moment amid its history."""
-    with engine.connect() as connection, as_of(connection, many.moments["middle"]) as core:
-        samples = in_turn(
-            {
-                str(rows.versions): each(
-                    [
-                        select(table).where(table.c.id == rows.keys[i % len(rows.keys)])
-                        for i in range(bench.sizes.point_block)
-                    ],
-                    lambda one: core.execute(one).one(),
-                )
-                for rows in (few, many)
-            },
-            bench.sizes.point_rounds,
-            warm_up=2,
-        )
-    yield compare(
-        SECTION,
-        f"by key, {many.versions:,} versions",
-        "µs",
-        samples[str(many.versions)],
-        samples[str(few.versions)],
-        target=_DEPTH,
-        against=f"{few.versions} version",
-    )
-
-
-def _whole(
-    bench: Bench, engine: Engine, table: Table, name: str, moment: Moment
+def _asked(  # noqa: PLR0917 - all are needed, and in this order everywhere
+    bench: Bench,
+    there: Mapping[str, Worker],
+    question: str,
+    at: Mapping[str, Moment],
+    name: str,
+    versions: int,
 ) -> Iterator[Figure]:
-    """Fetch all rows, and count them."""
-    everything, count = select(table), select(func.count()).select_from(table)
-    with (
-        engine.connect() as connection,
-        Session(connection) as session,
-        as_of(connection, moment) as then,
-        as_of(session, moment) as objects,
-    ):
-        work: dict[str, Callable[[], object]] = {
-            "core live": lambda: connection.execute(everything).all(),
-            "core past": lambda: then.execute(everything).all(),
-            "orm live": lambda: session.scalars(select(Item)).all(),
-            "orm past": lambda: objects.scalars(select(Item)).all(),
-            "count live": lambda: connection.scalar(count),
-            "count past": lambda: then.scalar(count),
-        }
-
-        def timed(one: Callable[[], object]) -> Callable[[], float]:
-            def run() -> float:
-                session.expunge_all()
-                objects.expunge_all()
-                return seconds(one) * 1000
-
-            return run
-
-        variants = {way: timed(one) for way, one in work.items()}
-        samples = in_turn(variants, bench.sizes.table_rounds, warm_up=1)
     sizes = bench.sizes
-    for way, title in (("core", "rows by Core"), ("orm", "objects"), ("count", "count(*)")):
-        yield compare(
-            SECTION,
-            f"{sizes.table_rows:,} rows of {sizes.table_versions} versions, {name}, {title}",
-            "ms",
-            samples[f"{way} past"],
-            samples[f"{way} live"],
-            target=None if way == "count" else _TARGET,
-            against="live",
+    about = QUESTIONS["key" if question == "hot" else question]
+    _compare_answers(bench, there, question, at)
+    taken = take(
+        bench,
+        {key: partial(worker, ask, question, at[key]) for key, worker in there.items()},
+        sizes.read_rounds,
+        warm_up=1,
+        budget=sizes.read_budget,
+    )
+    what = about.title.format(parents=sizes.read_parents, items=sizes.read_items)
+    few = "1 version" if versions == 1 else f"{versions:,} versions"
+    figure = Figure(
+        SECTION,
+        f"{what}, {few}, {name}",
+        "µs",
+        None,
+        way="core",
+        parameters={"question": question, "versions": versions, "moment": name},
+    )
+    yield from figures(figure, taken, {OURS: _TARGET} if about.aimed else None)
+
+
+def _compare_answers(
+    bench: Bench, there: Mapping[str, Worker], question: str, at: Mapping[str, Moment]
+) -> None:
+    """Refuse a run in which a subject remembers otherwise than this library does."""
+    answers = {
+        key: worker(answer, question, at[key])
+        for key, worker in there.items()
+        if SUBJECTS[key].has_past
+    }
+    expected = answers.get(OURS, next(iter(answers.values()), ""))
+    wrong = [key for key, found in answers.items() if found != expected]
+    if wrong:
+        raise RuntimeError(
+            f"{', '.join(wrong)} answered {question} otherwise than {OURS}: {answers}"
         )
+
+
+def _histories(
+    bench: Bench, there: Mapping[str, Worker], moments: Mapping[str, list[Moment]]
+) -> Iterator[Figure]:
+    """The history of a row, what changed between two moments, and what differs."""
+    past = {key: worker for key, worker in there.items() if SUBJECTS[key].has_past}
+    near: dict[str, tuple[Moment, Moment]] = {}
+    for key, worker in past.items():
+        near[key] = worker(poke, moments[key][-1])
+        worker(vacuum)
+    versions = bench.sizes.read_versions[-1]
+    items = bench.sizes.read_items
+    work: dict[str, tuple[str, Callable[[str], tuple[Any, ...]]]] = {
+        "row history": (
+            f"history of a row of {versions + 1} versions",
+            lambda _: ("row_history", 1),
+        ),
+        "changes near": (
+            f"changes of a commit of {_FEW} rows",
+            lambda key: ("changes", *near[key]),
+        ),
+        "changes of all": (
+            f"changes of a commit of {items:,} rows",
+            lambda key: ("changes", *moments[key][-2:]),
+        ),
+        "diff near": (
+            f"differences of neighbours, {_FEW} rows",
+            lambda key: ("diff", *near[key]),
+        ),
+        "diff far": (
+            f"differences of now and the beginning, {items:,} rows",
+            lambda key: ("diff", moments[key][0], near[key][1]),
+        ),
+    }
+    for question, (title, arguments) in work.items():
+        bench.tell(title)
+        counts = {key: worker(look, *arguments(key))[1] for key, worker in past.items()}
+        if len(set(counts.values())) > 1:
+            raise RuntimeError(f"{title}: not all subjects know the same: {counts}")
+        taken = take(
+            bench,
+            {key: partial(worker, look, *arguments(key)) for key, worker in past.items()},
+            bench.sizes.read_rounds,
+            budget=bench.sizes.read_budget,
+        )
+        figure = Figure(
+            SECTION, title, "µs", None, parameters={"question": question, "versions": versions}
+        )
+        samples = {key: [one for one, _ in found] for key, found in taken.items()}
+        yield from figures(figure, samples)
+
+
+# ------------------------------------------------------------- in the processes of the subjects
+
+
+def prepare(context: Context, items: int, parents: int, hot: int) -> tuple[Moment, Moment]:
+    """Make the rows; return a moment amid the versions of the hot row, and one after them."""
+    empty(context)
+    subject, engine = context.subject, context.engine()
+    numbers = "FROM generate_series(1, {}) AS i"
+    for table, source in (
+        (ITEM, generated(1, items + 1)),
+        (
+            CUSTOMER,
+            f"SELECT i, 'Customer ' || i, 'c' || i || '@example.org', 0 {numbers.format(parents)}",
+        ),
+        (PURCHASE, f"SELECT i, 1 + (i - 1) / 2, 'paid', 0 {numbers.format(parents * 2)}"),
+        (LINE, f"SELECT i, 1 + (i - 1) / 2, 'sku ' || i, 0 {numbers.format(parents * 4)}"),
+    ):
+        subject.seed(engine, table, source)
+    vacuum(context)
+    amid = None
+    if subject.keeps_hot_rows:
+        with context.admin() as connection:
+            subject.heat(connection, ITEM, items + 1, hot // 2)
+            amid = _moment(context)
+            subject.heat(connection, ITEM, items + 1, hot - hot // 2 + 1)
+    else:
+        for statement in subject.update(ITEM, f"quantity = quantity + {hot - 1}", _hot(items)):
+            with engine.begin() as connection:
+                connection.exec_driver_sql(statement)
+    return amid, _moment(context)
+
+
+def _hot(items: int) -> str:
+    return f"id = {items + 1}"
+
+
+def grow(context: Context) -> Moment:
+    """Give every row one more version; return the moment after it."""
+    for table, changes in _CHANGES.items():
+        with context.engine().begin() as connection:
+            context.subject.fill(connection, table, changes)
+    return _moment(context)
+
+
+def poke(context: Context, before: Moment) -> tuple[Moment, Moment]:
+    """Change a few rows in one transaction; return the moments around it."""
+    item = context.models.classes[ITEM]
+    if context.subject.records_sql:
+        with context.engine().begin() as connection:
+            update = context.subject.update(ITEM, _CHANGES[ITEM], f"id <= {_FEW}")
+            for statement in [*context.subject.begin(), *update]:
+                connection.exec_driver_sql(statement)
+    else:
+        with Session(context.engine()) as session:
+            for one in session.scalars(select(item).where(item.id <= _FEW)):
+                one.quantity += 1
+            session.commit()
+    return before, _moment(context)
+
+
+def _moment(context: Context) -> Moment:
+    with context.engine().begin() as connection:
+        return context.subject.moment(connection)
+
+
+def ask(context: Context, question: str, moment: Moment) -> Cost:
+    """Ask some times; return the cost of once, in microseconds."""
+    with context.engine().connect() as connection:
+        driver: Any = connection.connection.dbapi_connection
+        pids = [driver.info.backend_pid]
+        with context.subject.reading(connection, moment) as past:
+            asked = list(_statements(context, question, moment))
+
+            def loop() -> None:
+                for one in asked:
+                    past.execute(one).all()
+
+            return cost(loop, pids) * (1e6 / len(asked))
+
+
+def answer(context: Context, question: str, moment: Moment) -> str:
+    """What is answered, as a hash."""
+    with (
+        context.engine().connect() as connection,
+        context.subject.reading(connection, moment) as past,
+    ):
+        rows = [
+            tuple(row)
+            for one in _statements(context, question, moment)
+            for row in past.execute(one)
+        ]
+    digest = hashlib.sha256(repr(sorted(rows, key=repr)).encode()).hexdigest()[:12]
+    return f"{len(rows)} rows {digest}"
+
+
+def look(context: Context, what: str, *arguments: Any) -> tuple[Cost, int]:
+    """Ask for a history; return its cost in microseconds, and how many there were."""
+    counts: list[int] = []
+    with context.engine().connect() as connection:
+        driver: Any = connection.connection.dbapi_connection
+        work: Callable[..., int] = getattr(context.subject, what)
+        taken = cost(
+            lambda: counts.append(work(connection, ITEM, *arguments)), [driver.info.backend_pid]
+        )
+    return taken * 1e6, counts[0]
+
+
+def _statements(context: Context, question: str, moment: Moment) -> Iterator[Select[Any]]:
+    subject, items = context.subject, context.sizes.read_items
+    tables = {
+        name: subject.relation(context.models.table(name), moment)
+        for name in (ITEM, CUSTOMER, PURCHASE, LINE)
+    }
+    item = tables[ITEM]
+    columns = [item.c[name] for name in COLUMNS[ITEM]]
+    repeat = QUESTIONS["key" if question == "hot" else question].repeat
+    for i in range(repeat):
+        if question == "hot":
+            yield select(*columns).where(item.c.id == items + 1)
+        elif question == "key":
+            yield select(*columns).where(item.c.id == 1 + i * 7919 % items)
+        elif question == "parent":
+            yield _joined(tables, 1 + i * 7919 % context.sizes.read_parents, 1)
+        elif question == "parents":
+            yield _joined(tables, 1, context.sizes.read_parents)
+        elif question == "whole":
+            yield select(*columns)
+        elif question == "count":
+            yield select(func.count()).select_from(item)
+        elif question == "indexed":
+            yield select(*columns).where(item.c.group_id == 7 + i)
+        else:
+            yield select(*columns).where(item.c.name.like(f"%{7 + i}7"))
+
+
+def _joined(tables: Mapping[str, FromClause], first: int, count: int) -> Select[Any]:
+    customer, purchase, line = tables[CUSTOMER], tables[PURCHASE], tables[LINE]
+    joined = customer.join(purchase, purchase.c.customer_id == customer.c.id).join(
+        line, line.c.purchase_id == purchase.c.id
+    )
+    return (
+        select(customer.c.id, customer.c.name, purchase.c.id, purchase.c.visits, line.c.sku)
+        .select_from(joined)
+        .where(customer.c.id.between(first, first + count - 1))
+    )

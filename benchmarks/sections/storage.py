@@ -1,99 +1,151 @@
-"""Bytes: of tables and indexes per change, and of the log per transaction."""
+"""Bytes: of the log per transaction, and of tables and indexes per change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-import psycopg
+from sqlalchemy.orm import Session
 
 from benchmarks.bench import Bench
 from benchmarks.measure import Figure, spread
-from benchmarks.tables import COLUMNS, HISTORY, PLAIN, VERSIONED, generated, items, settle
+from benchmarks.models import ITEM, generated, item_values
+from benchmarks.sections.common import NAMES, filled
+from benchmarks.subjects import BASE, SUBJECTS
+from benchmarks.workers import Context, WorkerError
 
 SECTION = "storage"
-_SYSTEM = "temporal_versioning"
+KINDS = ("INSERT", "UPDATE", "DELETE")
+_WHAT = {
+    "log": "write-ahead log",
+    "rows": "tables",
+    "indexes": "indexes",
+}
 
 
-def measure(bench: Bench) -> list[Figure]:
-    """Bytes of single-row transactions; the log without full pages after a checkpoint."""
-    count = bench.sizes.storage_changes
-    with bench.engine() as engine, items(engine, bare=bench.bare), bench.driver() as connection:
-        bench.tell("bytes of the log")
-        log: dict[tuple[str, str], float] = {}
-        for table in (PLAIN, VERSIONED):
-            _run(connection, table, "INSERT", count)
-        settle(connection)
-        for table in (PLAIN, VERSIONED):
-            _run(connection, table, "UPDATE", count)  # every page has been written in full
-        for kind in ("UPDATE", "DELETE", "INSERT"):
-            for table in (PLAIN, VERSIONED):
-                log[kind, table] = _log_bytes(connection, table, kind, count)
-        figures = [_log_figure(kind, log) for kind in ("INSERT", "UPDATE", "DELETE")]
-        bench.tell("bytes of tables")
-        connection.execute(f"SELECT {_SYSTEM}.seal()")
-        before = _sizes(connection)
-        _run(connection, VERSIONED, "UPDATE", count)
-        connection.execute(f"SELECT {_SYSTEM}.seal()")
-        after = _sizes(connection)
-        figures += [
-            Figure(
-                SECTION,
-                f"{name}, per single-row UPDATE",
-                "B",
-                spread([(after[name] - before[name]) / count]),
-            )
-            for name in after
-        ]
-    return figures
+def measure(bench: Bench) -> Iterator[Figure]:
+    """Bytes per single-row transaction, of everything in the subject's database."""
+    count = bench.sizes.stored_changes
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for worker in bench.workers:
+        bench.tell(worker.key)
+        try:
+            found[worker.key] = worker(sample, count)
+        except WorkerError as error:
+            if bench.strict:
+                raise
+            bench.problems.append(f"{worker.key}: {str(error).splitlines()[-1]}")
+    for kind in KINDS:
+        for what, title in _WHAT.items():
+            for key in SUBJECTS:
+                if key not in found:
+                    continue
+                value = found[key][kind][what]
+                figure = Figure(
+                    SECTION,
+                    f"{title}, per {kind} of one row",
+                    "B",
+                    spread([value]),
+                    subject=key,
+                    way="sql" if SUBJECTS[key].records_sql else "orm",
+                    parameters={"kind": kind, "what": what},
+                )
+                base = found[BASE][kind][what] if BASE in found else 0.0
+                if key != BASE and base > 0:
+                    figure = replace(
+                        figure,
+                        base=spread([base]),
+                        against="unversioned",
+                        ratio=spread([value / base]),
+                    )
+                yield figure
 
 
-def _log_figure(kind: str, log: Mapping[tuple[str, str], float]) -> Figure:
-    ours, base = log[kind, VERSIONED], log[kind, PLAIN]
-    return Figure(
-        SECTION,
-        f"write-ahead log, per single-row {kind}",
-        "B",
-        spread([ours]),
-        spread([base]),
-        "unversioned",
-        spread([ours / base]),
-    )
-
-
-def _run(connection: psycopg.Connection[Any], table: str, kind: str, count: int) -> None:
-    """Single-row transactions, one after the other, inside the server."""
-    statement = {
-        "INSERT": f"INSERT INTO {table} ({', '.join(COLUMNS)}) {generated('n', 'n')}",
-        "UPDATE": f"UPDATE {table} SET quantity = quantity + 1 WHERE id = n",
-        "DELETE": f"DELETE FROM {table} WHERE id = n",
-    }[kind]
-    connection.execute(
-        f"DO $$ BEGIN FOR n IN 1..{count} LOOP {statement}; COMMIT; END LOOP; END $$"
-    )
-
-
-def _log_bytes(connection: psycopg.Connection[Any], table: str, kind: str, count: int) -> float:
-    start = _one(connection, "SELECT pg_current_wal_insert_lsn()::text")
-    _run(connection, table, kind, count)
-    written = _one(connection, f"SELECT pg_current_wal_insert_lsn() - '{start}'::pg_lsn")
-    return float(written) / count
-
-
-def _sizes(connection: psycopg.Connection[Any]) -> dict[str, int]:
-    """The bytes of what grows with every change."""
+def sample(context: Context, count: int) -> dict[str, dict[str, float]]:
+    """Bytes of each kind of transaction, on rows whose pages the log has in full already."""
+    filled(context, count)
+    write = _by_sql(context) if context.subject.records_sql else _by_session(context)
+    # After this every page of the tables is in the log in full, until a checkpoint.
+    write("UPDATE", range(1, count + 1))
+    write("DELETE", range(count + 1, count + 2))
+    _settled(context)
     found = {}
-    for name, table in (
-        ("history", HISTORY),
-        ("transaction", f"{_SYSTEM}.transaction"),
-        ("commit", f"{_SYSTEM}.commit"),
-    ):
-        heap = int(_one(connection, f"SELECT pg_table_size('{table}')"))
-        found[f"{name}, rows"] = heap
-        found[f"{name}, indexes"] = int(_one(connection, f"SELECT pg_indexes_size('{table}')"))
+    keys = {"UPDATE": range(1, count + 1), "INSERT": range(count + 1, 2 * count + 1)}
+    keys["DELETE"] = keys["INSERT"]
+    for kind in ("UPDATE", "INSERT", "DELETE"):
+        log, sizes = _log(context), _sizes(context)
+        write(kind, keys[kind])
+        written = _log(context, log)
+        _settled(context)
+        after = _sizes(context)
+        found[kind] = {
+            "log": written / count,
+            "rows": (after[0] - sizes[0]) / count,
+            "indexes": (after[1] - sizes[1]) / count,
+        }
     return found
 
 
-def _one(connection: psycopg.Connection[Any], question: str) -> Any:
-    row = connection.execute(question).fetchone()
+_Write = Callable[[str, Sequence[int]], None]
+
+
+def _by_sql(context: Context) -> _Write:
+    """Transactions one after the other, inside the server."""
+    subject = context.subject
+
+    def write(kind: str, keys: Sequence[int]) -> None:
+        statements = {
+            "INSERT": subject.insert(ITEM, NAMES, generated("k", "k")),
+            "UPDATE": subject.update(ITEM, "quantity = quantity + 1", "id = k"),
+            "DELETE": subject.delete(ITEM, "id = k"),
+        }[kind]
+        transaction = "; ".join([*subject.begin(), *statements])
+        context.driver().execute(
+            f"DO $bench$ BEGIN FOR k IN {keys[0]}..{keys[-1]} LOOP {transaction}; "
+            "COMMIT; END LOOP; END $bench$"
+        )
+
+    return write
+
+
+def _by_session(context: Context) -> _Write:
+    item = context.models.classes[ITEM]
+
+    def write(kind: str, keys: Sequence[int]) -> None:
+        for key in keys:
+            with Session(context.engine()) as session:
+                if kind == "INSERT":
+                    session.add(item(**item_values(key)))
+                elif kind == "UPDATE":
+                    session.get_one(item, key).quantity += 1
+                elif (one := session.get(item, key)) is not None:
+                    session.delete(one)
+                session.commit()
+
+    return write
+
+
+def _settled(context: Context) -> None:
+    with context.admin() as connection:
+        context.subject.settle(connection)
+
+
+def _log(context: Context, since: Any = None) -> Any:
+    """Where the log ends, or how many bytes it has since."""
+    if since is None:
+        return _one(context, "SELECT pg_current_wal_insert_lsn()::text")
+    return float(_one(context, f"SELECT pg_current_wal_insert_lsn() - '{since}'::pg_lsn"))
+
+
+def _sizes(context: Context) -> tuple[float, float]:
+    """Bytes of all rows and of all indexes in the database, system catalogue left out."""
+    here = "FROM pg_class c WHERE relkind IN ('r', 'm') AND c.oid >= 16384"
+    rows = _one(context, f"SELECT sum(pg_table_size(c.oid)) {here}")
+    indexes = _one(context, f"SELECT sum(pg_indexes_size(c.oid)) {here}")
+    return float(rows), float(indexes)
+
+
+def _one(context: Context, question: str) -> Any:
+    row = context.driver().execute(question).fetchone()
     return row[0] if row else None
