@@ -37,6 +37,9 @@ from sqlalchemy_temporal.repository.canonical import frame, int4, int8, optional
 from sqlalchemy_temporal.repository.edited import Fields
 from sqlalchemy_temporal.schema import system_of
 
+_MANY = 500
+"""Versions that are read together, well below SQLite's limit of parameters."""
+
 
 @dataclass(frozen=True, slots=True)
 class SqliteTable:
@@ -269,15 +272,37 @@ class SqliteLeaves:
 
     def _ended(self, after: int, upto: int) -> Iterator[Leaf]:
         for row in self._history(END_COLUMN, after, upto):
-            seq, version, began, operation, valid_from, valid_to = row[:6]
-            data = self._head(canonical.ENDED) + int8(began) + int8(version)
-            data += frame(str(operation).encode())
-            data += optional(_text(valid_from)) + optional(_text(valid_to))
-            for each, value in zip(self._table.columns, row[6:], strict=True):
-                there = each.since < seq or each.since == self._table.enabled_tx_id
-                if each.name in self._table.key and there and (each.until or seq) >= seq:
-                    data += _field(each.id, value)
-            yield Leaf(seq, canonical.sha256(data), "ended", self._key(row[6:]), version)
+            yield self._end(row)
+
+    def _end(self, row: Sequence[Any]) -> Leaf:
+        seq, version, began, operation, valid_from, valid_to = row[:6]
+        data = self._head(canonical.ENDED) + int8(began) + int8(version)
+        data += frame(str(operation).encode())
+        data += optional(_text(valid_from)) + optional(_text(valid_to))
+        for each, value in zip(self._table.columns, row[6:], strict=True):
+            there = each.since < seq or each.since == self._table.enabled_tx_id
+            if each.name in self._table.key and there and (each.until or seq) >= seq:
+                data += _field(each.id, value)
+        return Leaf(seq, canonical.sha256(data), "ended", self._key(row[6:]), version)
+
+    def of_versions(self, versions: Sequence[int]) -> Iterator[tuple[Leaf, Leaf]]:
+        """Of some versions of history, the leaves of their beginning and of their end."""
+        for first in range(0, len(versions), _MANY):
+            some = versions[first : first + _MANY]
+            marks = ", ".join("?" * len(some))
+            for row in self._rows(f"{self._past_leaves(END_COLUMN)} IN ({marks})", some):
+                written = self._version(row[2], row[6:])
+                yield Leaf(row[2], written, "history", self._key(row[6:]), row[1]), self._end(row)
+
+    def _past_leaves(self, by: str) -> str:
+        """A SELECT of what leaves are made of, up to the version's number."""
+        columns = self._select("h", self._table.past, live=False)
+        times = f"+h.{FROM_COLUMN}, +h.{TO_COLUMN}"
+        return (
+            f"SELECT h.{by}, h.{ID_COLUMN}, h.{TX_COLUMN}, h.{OPERATION_COLUMN}, "  # noqa: S608
+            f"{times}, {columns} FROM {self._name(self._table.history_table)} AS h "
+            f"WHERE h.{ID_COLUMN}"
+        )
 
     def _history(self, by: str, after: int, upto: int) -> Iterator[Sequence[Any]]:
         if not self._table.past:

@@ -11,7 +11,7 @@ backups keep what they have until VACUUM, the end of the log's retention, and th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -32,6 +32,7 @@ from sqlalchemy.sql.elements import ColumnElement, quoted_name
 from sqlalchemy_temporal.clock.hooks import transaction_id
 from sqlalchemy_temporal.errors import RedactionError, UnknownOptionError
 from sqlalchemy_temporal.naming import DEFAULT_SCHEMA, END_COLUMN, ID_COLUMN
+from sqlalchemy_temporal.repository import sqlite_withdrawal
 from sqlalchemy_temporal.repository.withdrawal import is_hashable, redacting
 from sqlalchemy_temporal.tables.access import AccessMode, require_unrestricted
 from sqlalchemy_temporal.tables.recorded import RecordedTable, recorded_tables
@@ -266,11 +267,12 @@ class _Redaction:
             # An UPDATE computes from the values before it, so this is one of its own.
             steps.append({name: literal_column(sql) for name, sql in what.computed.items()})
         schema = one.system.schema
-        kept = (
-            redacting(self.connection, schema, one.id, one.history, these)
-            if can_hash
-            else nullcontext()
-        )
+        kept: AbstractContextManager[None] = nullcontext()
+        if self._on_sqlite:
+            numbers = [number for number, _ in versions]
+            kept = sqlite_withdrawal.redacting(self.connection, schema, one.id, numbers)
+        elif can_hash:
+            kept = redacting(self.connection, schema, one.id, one.history, these)
         with kept:
             for values in steps:
                 statement = update(history).values(values).where(*these(history))

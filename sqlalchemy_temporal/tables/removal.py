@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.naming import END_COLUMN, ID_COLUMN, TX_COLUMN
+from sqlalchemy_temporal.repository import sqlite_withdrawal
 from sqlalchemy_temporal.repository.withdrawal import hold_hashing, record_purged
 from sqlalchemy_temporal.tables import months
 from sqlalchemy_temporal.tables.order import Order, Removed, move_horizon
@@ -120,6 +121,13 @@ class _Batch:
         if self.connection.dialect.name == "postgresql":
             record_purged(
                 self.connection, self.one.system.schema, self.one.id, self.one.history, self._chosen
+            )
+        else:
+            history = self.one.history
+            found = select(history.c[ID_COLUMN]).where(*self._chosen(history))
+            versions = self.connection.scalars(found).all()
+            sqlite_withdrawal.record_purged(
+                self.connection, self.one.system.schema, self.one.id, versions
             )
         move_horizon(self.connection, self.one, boundary)
         removed = self.connection.execute(self._statement()).rowcount
