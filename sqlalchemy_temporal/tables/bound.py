@@ -20,6 +20,7 @@ from sqlalchemy_temporal.tables.partitions import maintain_history_partitions, p
 from sqlalchemy_temporal.tables.purge import purge_history
 from sqlalchemy_temporal.tables.query import query_temporal_data
 from sqlalchemy_temporal.tables.redact import redact
+from sqlalchemy_temporal.tables.redact_commit import redact_commit
 from sqlalchemy_temporal.tables.revert import revert_table_data
 from sqlalchemy_temporal.tables.row_history import get_row_history
 from sqlalchemy_temporal.tables.status import get_temporal_status, list_temporal_tables
@@ -120,6 +121,7 @@ class TemporalTables:
     maintain_history_partitions = _Operation(maintain_history_partitions)
     history_growth = _Operation(history_growth)
     redact = _Operation(redact)
+    redact_commit = _Operation(redact_commit)
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """The operations by name, as functions that need no bind any more."""

@@ -11,6 +11,7 @@ from sqlalchemy_temporal import (
     AccessModeError,
     RedactionError,
     Repository,
+    TemporalTables,
     UnknownOptionError,
     redact_commit,
 )
@@ -165,4 +166,4 @@ def test_what_does_not_fit_is_refused(hashed: Engine) -> None:
     with pytest.raises(RedactionError, match="message"):
         redact_commit(hashed, "HEAD", ["author"], replacement={"message": "x"})
     with pytest.raises(AccessModeError):
-        redact_commit(hashed, "HEAD", access="restricted")
+        TemporalTables(hashed, access="restricted").redact_commit("HEAD")
