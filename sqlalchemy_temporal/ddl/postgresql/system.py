@@ -163,22 +163,20 @@ def _stamp_commit(s: str) -> str:
     pg_catalog.transaction_timestamp(), pg_catalog.clock_timestamp(),
     -- Not gen_random_uuid(): where the server is built without OpenSSL, that opens, reads
     -- and closes a device for every commit. The id makes it unique in this database.
-    pg_catalog.encode(pg_catalog.int8send(pg_catalog.hashint8extended(NEW.tx_id,
-      (pg_catalog.random() OPERATOR(pg_catalog.*) 9e18)::pg_catalog.int8))
+    pg_catalog.encode(pg_catalog.int8send(
+      pg_catalog.hashfloat8extended(pg_catalog.random(), NEW.tx_id))
       OPERATOR(pg_catalog.||) pg_catalog.float8send(pg_catalog.random()), 'hex')::pg_catalog.uuid,
     session_user, pg_catalog.current_setting('temporal.counts')::pg_catalog.jsonb"""
 
     def given(name: str) -> str:
         return f"CASE WHEN {_said(name)} OPERATOR(pg_catalog.<>) '' THEN {_said(name)} END"
 
-    said = "\n    OR ".join(
-        f"{_said(name)} OPERATOR(pg_catalog.<>) ''" for name in ("expected_head", *_SAID)
-    )
+    settings = ", ".join(_said(name) for name in ("expected_head", *_SAID))
     return f"""
 CREATE OR REPLACE FUNCTION {s}.stamp_commit() RETURNS trigger
 {QUALIFIED}
 BEGIN
-  IF {said} THEN
+  IF greatest({settings}) OPERATOR(pg_catalog.<>) '' THEN
     IF {_said("expected_head")} OPERATOR(pg_catalog.<>) '' THEN
       PERFORM {s}.expect_head({_said("expected_head")}::pg_catalog.uuid);
     END IF;
