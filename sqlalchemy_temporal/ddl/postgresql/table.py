@@ -339,20 +339,17 @@ END""",
             for column in self.spec.columns
         )
 
-    def _close(
-        self, source: str, operation: str, tx: str, *, one: str = "temporal_one", more: str = ""
-    ) -> str:
+    def _close(self, source: str, operation: str, tx: str, *, more: str = "") -> str:
         """Record the versions of ``source`` that another transaction wrote.
 
-        Most statements meet rows of one transaction, whose beginning is looked up once, by a
-        sub-select that does not depend on the row (``one``); rows of others look up their own.
-        States between the statements of one transaction are not versions: no moment can see
-        them. Variables have names that no column of the application may have.
+        Each looks up when that began: rows of a large statement are of many transactions, and
+        what would look up a common one first costs a statement of one row more. States between
+        the statements of one transaction are not versions: no moment can see them. Variables
+        have names that no column of the application may have.
         """
-        began = f"(SELECT x.started_at FROM {self.schema}.transaction x WHERE x.id {_EQUAL} "
         return f"""INSERT INTO {self._target()}
   SELECT {self._values("o")}, {operation}, o.{TX_COLUMN}, {tx},
-    CASE WHEN o.{TX_COLUMN} {_EQUAL} {one} THEN {began}{one}) ELSE {began}o.{TX_COLUMN}) END,
+    (SELECT x.started_at FROM {self.schema}.transaction x WHERE x.id {_EQUAL} o.{TX_COLUMN}),
     pg_catalog.transaction_timestamp()
   FROM {source} o WHERE o.{TX_COLUMN} OPERATOR(pg_catalog.<>) {tx} {more}"""
 
@@ -382,12 +379,9 @@ END""",
   LEFT JOIN {self.schema}.transaction x ON x.id = o.{TX_COLUMN}
   WHERE o.{TX_COLUMN} <> (SELECT {tx}) OR NOT (SELECT EXISTS ({before}))"""
 
-    def _first(self, source: str) -> str:
-        return f"(SELECT i.{TX_COLUMN} FROM {source} i LIMIT 1)"
-
     def _close_planned_anew(self, source: str, operation: str, *, more: str = "") -> str:
         """The same, planned for the sizes at hand; the values are bound."""
-        sql = self._close(source, operation, "$1", one=self._first(source), more=more)
+        sql = self._close(source, operation, "$1", more=more)
         return f"EXECUTE $sql${sql}$sql$ USING temporal_tx"
 
     def _on_our_path(self, statements: str) -> str:
@@ -422,7 +416,7 @@ END""",
 BEGIN
   {self._in_step()}
   IF temporal_tx OPERATOR(pg_catalog.>) 0 AND ({no_op} OPERATOR(pg_catalog.=) '1') IS NOT TRUE THEN
-    {self._close("old_rows", "'UPDATE'", "temporal_tx", one=self._first("old_rows"))};
+    {self._close("old_rows", "'UPDATE'", "temporal_tx")};
     {self._note_first("update", "temporal_tx")}
   ELSIF temporal_tx OPERATOR(pg_catalog.>) 0 THEN
     {self._on_our_path(planned_anew)}
@@ -452,12 +446,12 @@ END""",
   n bigint;
   relabelled bigint;
   temporal_path pg_catalog.text;
-  temporal_one bigint;
+  written bigint;
   temporal_tx bigint;
 BEGIN
   {self._in_step()}
-  SELECT i.{TX_COLUMN} INTO temporal_one FROM old_rows i;
-  IF temporal_one IS NULL THEN
+  SELECT i.{TX_COLUMN} INTO written FROM old_rows i;
+  IF written IS NULL THEN
     RETURN NULL;
   END IF;
   temporal_tx := {own_id(self.schema)};
