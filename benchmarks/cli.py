@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,7 +94,13 @@ def run(
                     status.update(f"{title}: {what}")
 
                 bench = Bench(made[_OURS_ALONE], sizes, tell, bare, processes, strict)
-                found = list(section.measure(bench))
+                found = []
+                try:
+                    found.extend(section.measure(bench))
+                except Exception:
+                    if strict:
+                        raise
+                    bench.problems.append(f"{name}: {traceback.format_exc()}")
             for problem in bench.problems:
                 console.print(f"[red]failed[/] {problem}", highlight=False)
             show_figures(console, f"{title} ({time.monotonic() - start:.0f} s)", found)

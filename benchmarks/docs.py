@@ -102,7 +102,7 @@ def _compared(figures: Sequence[Figure]) -> str:
         for key in keys:
             one = found.get(key)
             if one is None or one.ours is None:
-                row.append("–")
+                row.append(one.note if one is not None else "–")
             elif one.ratio is None:
                 row.append(f"{number(one.ours.median)} {one.unit}")
             else:

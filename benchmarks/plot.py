@@ -61,7 +61,7 @@ def of(result: Result, section: str, **parameters: Any) -> list[Figure]:
         figure
         for figure in result.figures
         if figure.section == section
-        and figure.ours is not None
+        and (figure.ours is not None or figure.note)
         and figure.against in {"", "unversioned"}
         and all(
             (figure.way if name == "way" else figure.parameters.get(name)) == value

@@ -57,6 +57,8 @@ class Sizes:
         read_hot: Versions of the hot row.
         read_rounds: Samples of each read.
         read_budget: Seconds that one read of one subject may take.
+        statement_seconds: How long a statement of a subject may take.
+        bulk_seconds: How long a bulk statement of a subject may take.
         memory_versions: Versions when memory is measured; 0: not at all.
     """
 
@@ -107,6 +109,8 @@ class Sizes:
     read_hot: int
     read_rounds: int
     read_budget: float
+    statement_seconds: float
+    bulk_seconds: float
     memory_versions: int
 
 
@@ -158,6 +162,8 @@ TINY = Sizes(
     read_hot=5,
     read_rounds=1,
     read_budget=60.0,
+    statement_seconds=60.0,
+    bulk_seconds=60.0,
     memory_versions=100,
 )
 """To see that the benchmark works; its figures mean nothing."""
@@ -170,7 +176,7 @@ QUICK = Sizes(
     clients=16,
     client_rounds=3,
     client_seconds=1.0,
-    bulk_rows=100_000,
+    bulk_rows=10000,
     bulk_rounds=3,
     trap_rounds=2,
     trap_singles=200,
@@ -181,16 +187,16 @@ QUICK = Sizes(
     table_versions=10,
     table_rounds=5,
     barrier_writers=8,
-    barrier_questions=60,
+    barrier_questions=30,
     unsealed=(1_000, 10_000),
     storage_changes=1_000,
-    archive_versions=200_000,
+    archive_versions=100000,
     repository_rows=20_000,
     repository_changes=1_000,
     repository_rounds=7,
-    verify_rows=100_000,
+    verify_rows=50000,
     verify_commits=1_000,
-    flush_objects=2000,
+    flush_objects=500,
     flush_rounds=3,
     flush_warm_up=0,
     flush_budget=4.0,
@@ -210,6 +216,8 @@ QUICK = Sizes(
     read_hot=500,
     read_rounds=5,
     read_budget=0.3,
+    statement_seconds=30.0,
+    bulk_seconds=3.0,
     memory_versions=0,
 )
 """Under three minutes on two cores."""
@@ -222,8 +230,8 @@ DEFAULT = Sizes(
     clients=16,
     client_rounds=3,
     client_seconds=1.0,
-    bulk_rows=100_000,
-    bulk_rounds=3,
+    bulk_rows=100000,
+    bulk_rounds=2,
     trap_rounds=2,
     trap_singles=200,
     hot_versions=10_000,
@@ -243,25 +251,27 @@ DEFAULT = Sizes(
     verify_rows=100_000,
     verify_commits=1_000,
     flush_objects=5000,
-    flush_rounds=5,
-    flush_warm_up=1,
+    flush_rounds=3,
+    flush_warm_up=0,
     flush_budget=25.0,
     bulk_budget=20.0,
     transaction_rows=10000,
     transaction_clients=(1, 4, 16),
-    transaction_seconds=0.1,
-    transaction_rounds=7,
+    transaction_seconds=0.08,
+    transaction_rounds=5,
     stored_changes=2000,
     releases=30,
     airports_share=2,
-    airports_rounds=2,
+    airports_rounds=1,
     airports_budget=25.0,
     read_items=5000,
     read_parents=1000,
-    read_versions=(1, 2, 5, 10, 20, 50),
+    read_versions=(1, 5, 10, 25, 50),
     read_hot=10000,
-    read_rounds=9,
+    read_rounds=7,
     read_budget=1.0,
+    statement_seconds=90.0,
+    bulk_seconds=15.0,
     memory_versions=0,
 )
 """Some ten minutes on two cores: what the documentation shows."""
@@ -274,7 +284,7 @@ FULL = Sizes(
     clients=16,
     client_rounds=9,
     client_seconds=3.0,
-    bulk_rows=100_000,
+    bulk_rows=100000,
     bulk_rounds=9,
     trap_rounds=7,
     trap_singles=200,
@@ -314,6 +324,8 @@ FULL = Sizes(
     read_hot=10000,
     read_rounds=25,
     read_budget=20.0,
+    statement_seconds=3600.0,
+    bulk_seconds=600.0,
     memory_versions=5000000,
 )
 """Hours: millions of versions, and memory."""

@@ -57,14 +57,22 @@ class Context:
     def engine(self, *, synchronous: bool = False) -> Engine:
         """An engine whose connections commit synchronously, or not."""
         if synchronous not in self._engines:
-            self._engines[synchronous] = engine_for(self.url, synchronous=synchronous)
+            self._engines[synchronous] = engine_for(
+                self.url, synchronous=synchronous, seconds=self.sizes.statement_seconds
+            )
         return self._engines[synchronous]
 
     def driver(self, *, synchronous: bool = False) -> psycopg.Connection[Any]:
         """A connection of plain psycopg, in autocommit."""
         if synchronous not in self._drivers:
             self._drivers[synchronous] = connect(self.url, synchronous=synchronous)
+            self.limit(self.sizes.statement_seconds, synchronous=synchronous)
         return self._drivers[synchronous]
+
+    def limit(self, seconds: float, *, synchronous: bool = False) -> None:
+        """Let no statement of that connection take longer."""
+        driver = self.driver(synchronous=synchronous)
+        driver.execute(f"SET statement_timeout = {int(seconds * 1000)}")
 
     def admin(self) -> Connection:
         """A connection of its own, in autocommit; to be closed."""
@@ -78,10 +86,19 @@ class Context:
             engine.dispose()
 
 
-def engine_for(url: URL, *, synchronous: bool = False) -> Engine:
-    """An engine whose connections commit synchronously, or not."""
-    setting = "on" if synchronous else "off"
-    return create_engine(url, connect_args={"options": f"-c synchronous_commit={setting}"})
+def engine_for(url: URL, *, synchronous: bool = False, seconds: float = 0.0) -> Engine:
+    """An engine whose connections commit synchronously, or not.
+
+    Parameters:
+        url: the database.
+        synchronous: whether they do.
+        seconds: how long a statement may take; 0: as long as it likes.
+    """
+    options = (
+        f"-c synchronous_commit={'on' if synchronous else 'off'} "
+        f"-c statement_timeout={int(seconds * 1000)}"
+    )
+    return create_engine(url, connect_args={"options": options})
 
 
 class Worker:

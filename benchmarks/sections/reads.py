@@ -22,7 +22,7 @@ from benchmarks.measure import Cost, Figure, Target, cost
 from benchmarks.models import COLUMNS, CUSTOMER, ITEM, LINE, PURCHASE, generated
 from benchmarks.sections.common import empty, figures, take, vacuum
 from benchmarks.subjects import OURS, SUBJECTS, Moment
-from benchmarks.workers import Context, Worker
+from benchmarks.workers import Context, Worker, WorkerError
 
 SECTION = "reads"
 _TARGET = Target("at most", 1.6)
@@ -70,8 +70,16 @@ def measure(bench: Bench) -> Iterator[Figure]:
     hot: dict[str, Moment] = {}
     for key, worker in there.items():
         bench.tell(f"rows to read, {key}")
-        hot[key], first = worker(prepare, sizes.read_items, sizes.read_parents, sizes.read_hot)
+        try:
+            found = worker(prepare, sizes.read_items, sizes.read_parents, sizes.read_hot)
+        except WorkerError as error:
+            if bench.strict:
+                raise
+            bench.problems.append(f"{key}: {str(error).splitlines()[-1]}")
+            continue
+        hot[key], first = found
         moments[key] = [first]
+    there = {key: worker for key, worker in there.items() if key in moments}
     for versions in sizes.read_versions:
         for key, worker in there.items():
             bench.tell(f"{versions} versions, {key}")
