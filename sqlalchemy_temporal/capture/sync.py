@@ -70,6 +70,7 @@ def bring_into_step(connection: Connection, spec: TableSpec) -> None:
         [
             elements.DropView(spec),
             elements.DropCapture(spec),
+            elements.CreateHistoryIndexes(spec),
             elements.AdoptRows(spec),
             elements.CreateCapture(spec),
             elements.CreateView(spec),

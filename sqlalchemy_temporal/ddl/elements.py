@@ -445,6 +445,18 @@ class Unregister(TableElement):
         return tuple(SqliteTableSql(self.spec, quote).unregister_statements())
 
 
+class CreateHistoryIndexes(TableElement):
+    """Create the indexes of history that are not there yet."""
+
+    def on_postgresql(self, quote: Quoter) -> tuple[str, ...]:
+        """Those of this version of the library."""
+        return tuple(TableSql(self.spec, quote).index_statements())
+
+    def on_sqlite(self, quote: Quoter) -> tuple[str, ...]:
+        """The same."""
+        return tuple(SqliteTableSql(self.spec, quote).index_statements())
+
+
 def fingerprint(spec: TableSpec, dialect: Dialect) -> str:
     """A digest of everything that is generated for ``spec``."""
     if spec.options.capture == "orm":
@@ -563,6 +575,7 @@ __all__ = [
     "CreateCapture",
     "CreateClosedView",
     "CreateHistory",
+    "CreateHistoryIndexes",
     "CreateSystem",
     "CreateView",
     "DropCapture",

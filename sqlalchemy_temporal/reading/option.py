@@ -15,6 +15,7 @@ from sqlalchemy.sql.cache_key import HasCacheKey
 from sqlalchemy.sql.visitors import InternalTraversal, _TraverseInternalsType
 
 from sqlalchemy_temporal.clock.moment import Moment
+from sqlalchemy_temporal.ddl.blocks import blocks_of
 from sqlalchemy_temporal.reading.policy import Policy
 
 S = TypeVar("S", bound=Executable)
@@ -26,6 +27,10 @@ _REMEMBERED: Final = 64
 """How many statements a moment keeps prepared."""
 
 
+def _blocks(moment: Moment) -> list[int]:
+    return list(blocks_of(moment.hi, moment.inflight))
+
+
 class Bounds(HasCacheKey):
     """A moment as bind parameters: the same SQL for every moment.
 
@@ -33,14 +38,17 @@ class Bounds(HasCacheKey):
         hi: the largest visible transaction id.
         inflight: the ids up to ``hi`` that are not visible, as one array parameter.
         lo: the smallest id that may not be visible.
+        blocks: the blocks of ids that versions of the moment belong to, as one array
+            parameter; see :mod:`sqlalchemy_temporal.ddl.blocks`.
         closed: the history tables of tables whose past lies in history alone.
     """
 
-    __slots__ = ("closed", "hi", "inflight", "lo")
+    __slots__ = ("blocks", "closed", "hi", "inflight", "lo")
     _traverse_internals: _TraverseInternalsType = [  # noqa: RUF012 - as SQLAlchemy declares it
         ("hi", InternalTraversal.dp_clauseelement),
         ("inflight", InternalTraversal.dp_clauseelement),
         ("lo", InternalTraversal.dp_clauseelement),
+        ("blocks", InternalTraversal.dp_clauseelement),
         ("closed", InternalTraversal.dp_plain_obj),
     ]
 
@@ -49,11 +57,13 @@ class Bounds(HasCacheKey):
         hi: BindParameter[int],
         inflight: BindParameter[Any],
         lo: BindParameter[int],
+        blocks: BindParameter[Any],
         closed: frozenset[str] = frozenset(),
     ) -> None:
         self.hi = hi
         self.inflight = inflight
         self.lo = lo
+        self.blocks = blocks
         self.closed = closed
 
     @classmethod
@@ -63,6 +73,7 @@ class Bounds(HasCacheKey):
             bindparam("temporal_hi", moment.hi, BigInteger, unique=True),
             bindparam("temporal_inflight", list(moment.inflight), _IDS, unique=True),
             bindparam("temporal_lo", moment.lo, BigInteger, unique=True),
+            bindparam("temporal_blocks", _blocks(moment), _IDS, unique=True),
             moment.closed,
         )
 

@@ -22,7 +22,12 @@ with 200,000 rows of 10 versions each, as multiples of the same question to the 
     branches.
 
 In all of them ``end >= lo`` comes first. It follows from "the end is not visible", but
-only it can be answered by an index, as the list of ids in flight cannot.
+only it can be answered by an index, as the list of ids in flight cannot. In PostgreSQL,
+``rows`` and ``table`` also say that the version's block of ids is one of the moment's, which
+follows too (:mod:`sqlalchemy_temporal.ddl.blocks`): by the index of blocks, whole tables and
+joins cost the same however many versions there are, where ``end >= lo`` alone has half of
+history read for a moment in its middle. Whether that index or one of the table's own is
+better, the planner decides, by the statistics it keeps of blocks.
 """
 
 from __future__ import annotations
@@ -51,6 +56,7 @@ from sqlalchemy import (
     true,
 )
 
+from sqlalchemy_temporal.ddl.blocks import BLOCK, PRESENT
 from sqlalchemy_temporal.naming import END_COLUMN, TX_COLUMN
 from sqlalchemy_temporal.reading.dialects.rules import BIGGEST_ID, Rules
 from sqlalchemy_temporal.reading.option import Bounds
@@ -94,7 +100,8 @@ def rows_as_of(
     if history_table(table).fullname in bounds.closed:
         # The live table has no system column now; what it has now was never recorded.
         closed = select(*columns).select_from(history)
-        return closed.where(*_standing(_id(TX_COLUMN), _id(END_COLUMN), bounds, rules))
+        standing = _standing(_id(TX_COLUMN), _id(END_COLUMN), bounds, rules)
+        return closed.where(*_in_block(rules.block, bounds, rules), *standing)
     if form is Form.ROWS:
         return _filter_outside(columns, live, history, bounds, rules)
     start, end = _id(TX_COLUMN), _id(END_COLUMN)
@@ -103,7 +110,7 @@ def rows_as_of(
     past = select(*columns).select_from(history)
     standing = _standing(start, end, bounds, rules)
     if form is Form.TABLE:
-        return present.union_all(past.where(*standing))
+        return present.union_all(past.where(*_in_block(rules.block, bounds, rules), *standing))
     # Versions of one key follow each other, so at most one of them stands at a moment: the
     # limit changes no answer, it only ends the search. It must not end it at the first end
     # greater than some id, because ids do not order commits. The CASE hides from the planner
@@ -136,14 +143,24 @@ def _filter_outside(
     # A constant of the same type as the other branch's column: a cast there would keep
     # PostgreSQL from flattening the union.
     never = cast(literal_column(str(BIGGEST_ID)), BigInteger).label(END_COLUMN)
+    standing = _standing(start, end, bounds, rules)
+    now: list[ColumnElement[Any]] = [*columns, start, never]
+    past: list[ColumnElement[Any]] = [*columns, start, end]
+    if rules.block is not None:
+        now.append(cast(literal_column(str(PRESENT)), BigInteger).label(BLOCK))
+        past.append(rules.block.label(BLOCK))
+        standing = (*_in_block(_id(BLOCK), bounds, rules), *standing)
     versions = (
-        select(*columns, start, never)
-        .select_from(live)
-        .union_all(select(*columns, start, end).select_from(history))
-        .subquery("v")
+        select(*now).select_from(live).union_all(select(*past).select_from(history)).subquery("v")
     )
     outer: list[ColumnElement[Any]] = [column(quoted(c.name)) for c in columns]
-    return select(*outer).select_from(versions).where(*_standing(start, end, bounds, rules))
+    return select(*outer).select_from(versions).where(*standing)
+
+
+def _in_block(
+    block: ColumnElement[int] | None, bounds: Bounds, rules: Rules
+) -> tuple[ColumnElement[bool], ...]:
+    return () if block is None else (rules.in_block(block, bounds.blocks),)
 
 
 def _standing(

@@ -19,6 +19,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from sqlalchemy_temporal.ddl.blocks import BLOCK, BLOCK_SQL
 from sqlalchemy_temporal.ddl.postgresql import drift
 from sqlalchemy_temporal.ddl.postgresql.ids import ID, KNOWN_ID, own_id
 from sqlalchemy_temporal.ddl.postgresql.quoting import (
@@ -141,10 +142,11 @@ class TableSql:
         yield from self.index_statements()
 
     def indexes(self) -> dict[str, tuple[str, ...]]:
-        """Index names of the history table and their columns."""
+        """Index names of the history table and their columns; :data:`BLOCK` is computed."""
         table = self.spec.history_table
         found: dict[str, tuple[str, ...]] = {
             shorten(f"{table}_time_idx"): (END_COLUMN, TX_COLUMN),
+            shorten(f"{table}_block_idx"): (BLOCK, END_COLUMN, TX_COLUMN),
         }
         covered = [self.spec.key]
         for columns in (*self.spec.foreign_keys, *self.spec.options.index):
@@ -160,9 +162,10 @@ class TableSql:
     def index_statements(self) -> Iterator[str]:
         """Create the indexes of the history table that do not exist yet."""
         for name, columns in self.indexes().items():
+            parts = (f"({BLOCK_SQL})" if c == BLOCK else self.quote.name(c) for c in columns)
             yield (
                 f"CREATE INDEX IF NOT EXISTS {self.quote.name(name)} ON {self.history} "
-                f"({self.quote.names(columns)})"
+                f"({', '.join(parts)})"
             )
 
     # Functions ---------------------------------------------------------------------

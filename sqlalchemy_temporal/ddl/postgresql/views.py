@@ -17,6 +17,7 @@ once for a row.
 from __future__ import annotations
 
 from sqlalchemy_temporal.ddl import keys
+from sqlalchemy_temporal.ddl.blocks import BLOCK, BLOCK_SQL, BLOCKS_SQL, PRESENT
 from sqlalchemy_temporal.ddl.postgresql.quoting import HEADER, Quoter
 from sqlalchemy_temporal.ddl.postgresql.table import TableSql
 from sqlalchemy_temporal.ddl.spec import ColumnSpec
@@ -36,10 +37,14 @@ _HI = _setting("hi", _PRESENT, "int8")
 _LO = _setting("lo", _PRESENT, "int8")
 
 
+# COALESCE makes it an array expression; a bare sub-select after ALL is a set of rows.
+_INFLIGHT = f"COALESCE({_setting('inflight', '{}', '_int8')}, '{{}}')"
+# In the present, no version of history stands.
+_BLOCKS = f"COALESCE({_setting('blocks', f'{{{PRESENT}}}', '_int8')}, '{{}}')"
+
+
 def _visible(column: str) -> str:
-    # COALESCE makes it an array expression; a bare sub-select after ALL is a set of rows.
-    inflight = f"COALESCE({_setting('inflight', '{}', '_int8')}, '{{}}')"
-    return f"({column} <= {_HI} AND {column} <> ALL ({inflight}))"
+    return f"({column} <= {_HI} AND {column} <> ALL ({_INFLIGHT}))"
 
 
 def view_statements(sql: TableSql, *, closed: bool = False) -> tuple[str, ...]:
@@ -64,13 +69,15 @@ def view_statements(sql: TableSql, *, closed: bool = False) -> tuple[str, ...]:
 LANGUAGE sql STABLE ROWS 1000 AS $body$
 SELECT {quote.names((c.name for c in columns), "u.")} FROM (
   SELECT {_live(spec.columns, spec.unrecorded, quote)},
-    {started} AS temporal_start, {_NEVER}::pg_catalog.int8 AS temporal_end
+    {started} AS temporal_start, {_NEVER}::pg_catalog.int8 AS temporal_end,
+    {PRESENT}::pg_catalog.int8 AS {BLOCK}
   FROM {live}
   UNION ALL
-  SELECT {_past(spec.columns, spec.unrecorded, quote)}, h.{TX_COLUMN}, h.{END_COLUMN}
+  SELECT {_past(spec.columns, spec.unrecorded, quote)}, h.{TX_COLUMN}, h.{END_COLUMN},
+    {BLOCK_SQL}
   FROM {sql.history} h) AS u
-WHERE {_is_known(sql)} AND u.temporal_end >= {_LO} AND {_visible("u.temporal_start")}
-  AND NOT {_visible("u.temporal_end")}
+WHERE {_is_known(sql)} AND u.{BLOCK} = ANY ({_BLOCKS}) AND u.temporal_end >= {_LO}
+  AND {_visible("u.temporal_start")} AND NOT {_visible("u.temporal_end")}
 $body$""",
         f"CREATE VIEW {view_name(sql)} AS SELECT {names} FROM {function}()",
     )
@@ -126,6 +133,8 @@ def system_statements(s: str) -> tuple[str, ...]:
     moment = f"""PERFORM set_config('temporal.as_of_hi', node.hi::text, true),
     set_config('temporal.as_of_lo', node.lo::text, true),
     set_config('temporal.as_of_inflight', node.inflight::text, true),
+    set_config('temporal.as_of_blocks',
+      ({BLOCKS_SQL.format(ids="(node.inflight || node.hi)")})::text, true),
     set_config('temporal.as_of_unknown', {s}.unknown(node)::text, true);
   RETURN node.effective_at;"""
     return (
@@ -174,6 +183,7 @@ BEGIN
     PERFORM set_config('temporal.as_of_hi', '', true),
       set_config('temporal.as_of_lo', '', true),
       set_config('temporal.as_of_inflight', '', true),
+      set_config('temporal.as_of_blocks', '', true),
       set_config('temporal.as_of_unknown', '', true);
     RETURN NULL;
   END IF;

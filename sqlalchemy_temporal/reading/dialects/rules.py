@@ -17,6 +17,15 @@ class Rules(Protocol):
     def functions(self) -> frozenset[str]:
         """Names of functions that come with the database and read no tables."""
 
+    @property
+    def block(self) -> ColumnElement[int] | None:
+        """The block of a row of history, where an index has it: see ``ddl.blocks``."""
+
+    def in_block(
+        self, block: ColumnElement[int], blocks: ColumnElement[Any]
+    ) -> ColumnElement[bool]:
+        """Whether ``block`` is one of ``blocks``, a list in one parameter."""
+
     def in_flight(self, tx: ColumnElement[int], ids: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether ``tx`` is one of ``ids``, a list in one parameter."""
 

@@ -13,6 +13,13 @@ class SQLiteRules:
     """Lists of ids as JSON."""
 
     functions = SQLITE
+    block = None
+
+    def in_block(
+        self, block: ColumnElement[int], blocks: ColumnElement[Any]
+    ) -> ColumnElement[bool]:
+        """``block IN`` the values of a JSON list."""
+        return block.in_(self._values(blocks))
 
     def in_flight(self, tx: ColumnElement[int], ids: ColumnElement[Any]) -> ColumnElement[bool]:
         """``tx IN`` the values of a JSON list."""
