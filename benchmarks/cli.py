@@ -18,7 +18,7 @@ from benchmarks.report import Result, read_json, show_figures, show_place, summa
 from benchmarks.sections import SECTIONS
 from benchmarks.server import databases, server
 from benchmarks.sizes import DEFAULT, FULL, QUICK, TINY, Sizes
-from benchmarks.subjects import BASE, SUBJECTS
+from benchmarks.subjects import BASE, SUBJECTS, mariadb
 from benchmarks.workers import Workers, workers
 
 _PLAIN_WIDTH = 140
@@ -81,8 +81,11 @@ def run(
         _processes(made, keys if comparing else (), sizes) as processes,
     ):
         missing = processes.missing
+        if comparing:
+            missing = {**missing, mariadb.KEY: mariadb.missing()}
         for key, reason in missing.items():
-            console.print(f"{SUBJECTS[key].title}: {reason}")
+            title = SUBJECTS[key].title if key in SUBJECTS else mariadb.TITLE
+            console.print(f"{title}: {reason}")
         for name, section in SECTIONS.items():
             if name not in chosen:
                 continue

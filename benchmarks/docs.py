@@ -15,7 +15,7 @@ from benchmarks.measure import Figure
 from benchmarks.plot import draw, growth, of, slope
 from benchmarks.report import Result, number, quartiles, times
 from benchmarks.sections import SECTIONS
-from benchmarks.subjects import BASE, SUBJECTS
+from benchmarks.subjects import BASE, SUBJECTS, mariadb
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 _PLACE: Final = re.compile(r"(<!-- benchmarks: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -86,6 +86,11 @@ def _subjects(result: Result) -> str:
         [
             [kind.title, kind.about + (f" ({why})" if (why := result.missing.get(key)) else "")]
             for key, kind in SUBJECTS.items()
+        ]
+        + [
+            [mariadb.TITLE, f"{mariadb.ABOUT} ({why})"]
+            for key, why in result.missing.items()
+            if key == mariadb.KEY
         ],
     )
 
