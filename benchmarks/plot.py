@@ -158,7 +158,8 @@ def _transactions(result: Result) -> Any:
             _bars(axes, _KINDS[:3], _by_subject(found))
             axes.set_title(
                 f"{clients} client{'s' if clients > 1 else ''}, "
-                f"synchronous commit {'on' if synchronous else 'off'}"
+                f"synchronous commit {'on' if synchronous else 'off'}",
+                fontsize=8,
             )
             if column:
                 axes.set_ylabel("")
