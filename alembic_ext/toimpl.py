@@ -15,7 +15,6 @@ from alembic_ext.ops import (
     ExpectVersioningOp,
     RenameVersionedTableOp,
     SyncVersioningOp,
-    VersioningOp,
 )
 from alembic_ext.runner import Runner, runner_of
 from alembic_ext.state import state_of
@@ -28,7 +27,6 @@ from sqlalchemy_temporal.errors import ConfigurationError, NotInstalledError
 def enable_versioning(operations: Operations, op: EnableVersioningOp) -> None:
     """Make the table versioned, from a baseline of what it has now."""
     runner, options = runner_of(operations.impl), op.state.options
-    _check_capture(op)
     with runner.patience(op.lock_timeout, op.table_name):
         runner.install_system(options.schema)
         if not runner.offline:
@@ -40,14 +38,6 @@ def enable_versioning(operations: Operations, op: EnableVersioningOp) -> None:
         again = op.again or runner.is_remembered_disabled(op.schema, op.table_name)
         runner.run(plans.enable_again(spec) if again else elements.enable(spec))
         runner.remember(state_of(spec), versioned=True)
-
-
-def _check_capture(op: VersioningOp) -> None:
-    if op.state.options.capture != "trigger":
-        raise ConfigurationError(
-            f"table {op.table_name!r}: a migration makes triggers; with "
-            f"capture={op.state.options.capture!r} there are none to make"
-        )
 
 
 def disable_versioning(operations: Operations, op: DisableVersioningOp) -> None:
@@ -70,7 +60,6 @@ def disable_versioning(operations: Operations, op: DisableVersioningOp) -> None:
 def sync_versioning(operations: Operations, op: SyncVersioningOp) -> None:
     """Bring history and triggers to what the table is, whatever was done to it."""
     runner, options = runner_of(operations.impl), op.state.options
-    _check_capture(op)
     runner.install_system(options.schema)
     if not runner.offline:
         runner.run(plans.sync(runner.connection, op.schema, op.table_name, options))

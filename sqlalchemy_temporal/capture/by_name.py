@@ -8,7 +8,11 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, inspect, select
 
-from sqlalchemy_temporal.capture.check import forget_verified, registration_of
+from sqlalchemy_temporal.capture.check import (
+    forget_verified,
+    kind_mismatch,
+    registration_of,
+)
 from sqlalchemy_temporal.capture.columns import refuse_retyped
 from sqlalchemy_temporal.capture.disable import disable
 from sqlalchemy_temporal.capture.install import (
@@ -88,6 +92,8 @@ def install_named(
                     f"{'.'.join(known.history)!r}; give the same schema and "
                     "history_table_suffix, or disable it first"
                 )
+            if known.capture != options.capture:
+                raise kind_mismatch(label, known.capture, options.capture)
             refuse_retyped(connection, live.spec)
             try:
                 refuse_drift(connection, live.spec, known)

@@ -112,11 +112,12 @@ def verify_capture(connection: Connection, tables: Iterable[Table]) -> None:
     known: set[str] = connection.info.setdefault(f"{INFO_KEY}.verified", set())
     for table in tables:
         options = options_of(table)
-        if options is None or table.fullname in known:
+        checked = f"{table.fullname} {options.capture}" if options else ""
+        if options is None or checked in known:
             continue
         attach(connection, options.schema)
         check_capture(connection, table)
-        known.add(table.fullname)
+        known.add(checked)
 
 
 def forget_verified(connection: Connection) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy_temporal.ddl import elements, keys
 from sqlalchemy_temporal.ddl.hashable import refuse_unhashable
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.ddl.reflect import reflect_table
-from sqlalchemy_temporal.ddl.spec import TableSpec
+from sqlalchemy_temporal.ddl.spec import TableSpec, refuse_without_triggers
 from sqlalchemy_temporal.errors import (
     ConfigurationError,
     PrivilegeError,
@@ -147,7 +147,7 @@ def install_table(
     known = registration_of(connection, spec)
     if options.capture == "orm":
         listen()
-        refuse_without_triggers(spec)
+    refuse_without_triggers(spec)
     if known is not None and known.disabled_tx_id is None and live.has_system_column:
         if known.capture != options.capture:
             raise kind_mismatch(spec.qualified, known.capture, options.capture)
@@ -168,19 +168,6 @@ def install_table(
         if known is None:
             execute(connection, [elements.InheritHistory(member, spec)])
     return spec
-
-
-def refuse_without_triggers(spec: TableSpec) -> None:
-    """Refuse what only triggers can follow.
-
-    Raises:
-        ConfigurationError: the table is partitioned or belongs to an inheritance tree.
-    """
-    if spec.kind != "ordinary":
-        raise ConfigurationError(
-            f"table {spec.qualified!r} is {spec.kind}, and rows of such tables are written "
-            "through others, too: only triggers can record them. Use capture='trigger'"
-        )
 
 
 def uninstall(
@@ -307,7 +294,7 @@ def check_server(connection: Connection) -> None:
     """
     if not _supported(connection):
         raise UnsupportedDatabaseError(
-            f"the dialect {connection.dialect.name!r} is not supported by trigger capture; "
+            f"the dialect {connection.dialect.name!r} is not supported, whatever captures changes; "
             "use PostgreSQL 13 or later, or SQLite"
         )
     version = connection.dialect.server_version_info or ()

@@ -13,12 +13,11 @@ from sqlalchemy_temporal.capture.install import (
     install,
     install_system,
     privileges_explained,
-    refuse_without_triggers,
 )
 from sqlalchemy_temporal.ddl import elements
 from sqlalchemy_temporal.ddl.hashable import refuse_unhashable
 from sqlalchemy_temporal.ddl.reflect import reflect_table
-from sqlalchemy_temporal.ddl.spec import TableSpec
+from sqlalchemy_temporal.ddl.spec import TableSpec, refuse_without_triggers
 from sqlalchemy_temporal.errors import ConfigurationError
 from sqlalchemy_temporal.schema import options_of
 
@@ -62,8 +61,7 @@ def bring_into_step(connection: Connection, spec: TableSpec) -> None:
         UnhashableTypeError: a column has a type that cannot be hashed.
     """
     refuse_unhashable(connection, spec)
-    if spec.options.capture == "orm":
-        refuse_without_triggers(spec)
+    refuse_without_triggers(spec)
     add_columns(connection, spec)
     execute(
         connection,

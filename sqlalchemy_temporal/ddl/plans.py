@@ -15,7 +15,7 @@ from sqlalchemy_temporal.ddl import elements, evolve
 from sqlalchemy_temporal.ddl.elements import TemporalDDL
 from sqlalchemy_temporal.ddl.installed import Installed, find_installed
 from sqlalchemy_temporal.ddl.reflect import reflect_table
-from sqlalchemy_temporal.ddl.spec import LiveTable, TableSpec
+from sqlalchemy_temporal.ddl.spec import LiveTable, TableSpec, refuse_without_triggers
 from sqlalchemy_temporal.errors import ConfigurationError, SchemaDriftError
 from sqlalchemy_temporal.naming import VersioningOptions
 
@@ -35,6 +35,7 @@ def enable(
         SchemaDriftError: it was versioned before, with another key.
     """
     live = reflect_table(connection, schema, name, options, key=key)
+    refuse_without_triggers(live.spec)
     known = find_installed(connection, live.spec.live_schema, name)
     if known is not None and known.enabled:
         yield from sync(connection, schema, name, options)
@@ -115,6 +116,7 @@ def sync(
         yield from enable(connection, schema, name, options)
         return
     live = reflect_table(connection, schema, name, options, key=known.key)
+    refuse_without_triggers(live.spec)
     before = as_recorded(
         reflect_table(connection, schema, name, known.options, key=known.key, lenient=True), known
     )

@@ -207,6 +207,19 @@ def check_columns(
         )
 
 
+def refuse_without_triggers(spec: TableSpec) -> None:
+    """Refuse to capture by the ORM what only triggers can follow.
+
+    Raises:
+        ConfigurationError: the table is partitioned or belongs to an inheritance tree.
+    """
+    if spec.options.capture == "orm" and spec.kind != "ordinary":
+        raise ConfigurationError(
+            f"table {spec.qualified!r} is {spec.kind}, and rows of such tables are written "
+            "through others, too: only triggers can record them. Use capture='trigger'"
+        )
+
+
 def _column_spec(column: Column[Any], dialect: Dialect) -> ColumnSpec:
     return ColumnSpec(
         name=str(column.name),
@@ -227,5 +240,6 @@ __all__ = [
     "TableKind",
     "TableSpec",
     "check_columns",
+    "refuse_without_triggers",
     "spec_from_table",
 ]

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy_temporal.clock.moment import Unknown
+from sqlalchemy_temporal.naming import CaptureKind
 from sqlalchemy_temporal.tables.lookup import explained
 from sqlalchemy_temporal.tables.render import Tabular, jsonable
 
@@ -23,6 +24,7 @@ class TemporalTable:
         schema_name: its schema.
         table_name: its name.
         state: ``"enabled"`` or ``"disabled"``.
+        capture: ``"trigger"`` or ``"orm"``: what records its changes.
         history_table: where its past is kept, as ``schema.table``.
         since: when it was first enabled (with time zone); None before that is committed.
         disabled_at: when it was disabled (with time zone); None while it is enabled.
@@ -36,6 +38,7 @@ class TemporalTable:
     schema_name: str
     table_name: str
     state: State
+    capture: CaptureKind
     history_table: str
     since: datetime | None
     disabled_at: datetime | None
@@ -43,6 +46,12 @@ class TemporalTable:
     columns: tuple[str, ...]
     excluded: tuple[str, ...]
     gaps: tuple[Unknown, ...]
+
+    @property
+    def standing(self) -> str:
+        """The state, and what records changes where triggers do not."""
+        by_orm = self.state == "enabled" and self.capture == "orm"
+        return f"{self.state} (orm)" if by_orm else self.state
 
     def to_dict(self) -> dict[str, Any]:
         """The same as values that JSON can have."""
@@ -84,7 +93,7 @@ class TemporalTableList(Tabular):
     def lines(self) -> Iterable[Sequence[Any]]:
         """One line for each table."""
         return (
-            (each.table, each.state, each.since, each.history_table, len(each.gaps))
+            (each.table, each.standing, each.since, each.history_table, len(each.gaps))
             for each in self.tables
         )
 
@@ -143,7 +152,7 @@ class TemporalStatus(Tabular):
         """Which table, and whether it is recorded."""
         at = self.table.disabled_at or self.table.since
         since = f" since {at.isoformat(sep=' ')}" if at else ""
-        return f"{self.table.table}: {self.state}{since}"
+        return f"{self.table.table}: {self.table.standing}{since}"
 
     def header(self) -> Sequence[str]:
         """The names of the columns shown."""

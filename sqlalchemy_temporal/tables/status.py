@@ -135,6 +135,7 @@ def _described(
         schema_name=row.table_schema,
         table_name=row.table_name,
         state="enabled" if disabled is None else "disabled",
+        capture="orm" if row.capture == "orm" else "trigger",
         history_table=history,
         since=times.get(row.enabled_tx_id),
         disabled_at=None if disabled is None else times.get(disabled),

@@ -49,6 +49,7 @@ def listen() -> None:
     event.listen(Engine, "before_execute", _before, retval=True)
     event.listen(Engine, "after_execute", _after)
     event.listen(Engine, "before_cursor_execute", _before_cursor)
+    event.listen(Engine, "after_cursor_execute", _after_cursor)
     event.listen(Engine, "handle_error", _failed)
     for name in ("begin", "commit", "rollback", "rollback_savepoint"):
         event.listen(Engine, name, forget_transaction)
@@ -65,7 +66,8 @@ def _before(
     options: Mapping[str, Any],
 ) -> tuple[Any, Any, Any]:
     if isinstance(element, UpdateBase) and not options.get(OURS):
-        state_of(connection).work = None
+        state = state_of(connection)
+        state.work, state.rowcount = None, 0
         sets = list(multiple) or ([single] if single else [])
         element = _record(connection, element, sets, options)
     return element, multiple, single
@@ -77,14 +79,14 @@ def _after(
     _multiple: Any,
     _single: Any,
     options: Mapping[str, Any],
-    result: CursorResult[Any],
+    _result: CursorResult[Any],
 ) -> None:
     if not isinstance(element, UpdateBase) or options.get(OURS):
         return
     state = state_of(connection)
     work, state.work = state.work, None
     if work is not None:
-        work.finish(connection, result)
+        work.finish(connection, state.rowcount)
 
 
 def _before_cursor(
@@ -100,6 +102,17 @@ def _before_cursor(
     for cte in getattr(compiled, "ctes", None) or ():
         if isinstance(cte.element, UpdateBase):
             _refuse_inner(connection, cte.element, context.execution_options)
+
+
+def _after_cursor(
+    connection: Connection, cursor: Any, _statement: str, _values: Any, context: Any, _many: bool
+) -> None:
+    """Add up how many rows were inserted: afterwards the cursor may be closed."""
+    if context is None or context.execution_options.get(OURS):
+        return
+    state = state_of(connection)
+    if state.work is not None and state.rowcount is not None:
+        state.rowcount = None if cursor.rowcount < 0 else state.rowcount + cursor.rowcount
 
 
 def _failed(context: ExceptionContext) -> None:

@@ -31,11 +31,13 @@ class Transaction:
     Attributes:
         tx: its id, once that was taken.
         work: what is to be done after the statement that is being executed.
+        rowcount: how many rows it changed, as the driver says; None when it does not.
         locked: the tables that are locked as writers lock them.
     """
 
     tx: int | None = None
     work: Work | None = None
+    rowcount: int | None = 0
     locked: set[str] = field(default_factory=set)
 
 

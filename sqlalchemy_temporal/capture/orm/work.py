@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    CursorResult,
     Delete,
     FromClause,
     Insert,
@@ -39,7 +38,7 @@ from sqlalchemy_temporal.errors import UnrecordedWriteError
 class Work(Protocol):
     """What is to be done after a statement."""
 
-    def finish(self, connection: Connection, result: CursorResult[Any]) -> None:
+    def finish(self, connection: Connection, rowcount: int | None) -> None:
         """The statement was executed."""
 
     def abandon(self, connection: Connection) -> None:
@@ -126,7 +125,7 @@ class Changed:
     updated: list[Rows] = field(default_factory=list)
     deleted: list[Rows] = field(default_factory=list)
 
-    def finish(self, connection: Connection, result: CursorResult[Any]) -> None:
+    def finish(self, connection: Connection, rowcount: int | None) -> None:
         """Settle every table that was changed."""
         for rows in self.deleted:
             rows.deleted(connection)
@@ -261,7 +260,7 @@ class Inserted:
         rows: the rows that were there and may have been updated instead.
         target: the columns by which they were found.
         given: their values in each row.
-        known: how many rows had such values before.
+        known: the keys of rows that had such values before.
     """
 
     recorder: Recorder
@@ -270,15 +269,15 @@ class Inserted:
     rows: Rows | None = None
     target: tuple[str, ...] = ()
     given: Sequence[Key] = ()
-    known: int = 0
+    known: frozenset[Key] = frozenset()
 
-    def finish(self, connection: Connection, result: CursorResult[Any]) -> None:
+    def finish(self, connection: Connection, rowcount: int | None) -> None:
         """Count the rows that are new, and settle those that were updated instead."""
         recorder, rows = self.recorder, self.rows
         if isinstance(recorder, SQLiteRecorder):
             added = self._adopt(connection, recorder)
         else:
-            added = self._count(connection, result)
+            added = self._count(connection, rowcount)
         if rows is None:
             if added:
                 recorder.note(connection, insert=added)
@@ -300,21 +299,22 @@ class Inserted:
         given = self.addition.given(key, connection.dialect)
         return recorder.adopt(connection, None, given)
 
-    def _count(self, connection: Connection, result: CursorResult[Any]) -> int:
+    def _count(self, connection: Connection, rowcount: int | None) -> int:
         addition = self.addition
         if self.target:
             unique = [row for row in self.given if None not in row]
             found = self.recorder.find(connection, self.target, list(dict.fromkeys(unique)))
-            return len(found) - self.known + len(self.given) - len(unique)
+            new = sum(row.key not in self.known for row in found)
+            return new + len(self.given) - len(unique)
         if addition.on_conflict is None and addition.rows is not None:
             return len(addition.rows)
-        if result.rowcount < 0:
+        if rowcount is None:
             raise UnrecordedWriteError(
                 f"the driver does not tell how many rows were inserted into "
                 f"{self.recorder.spec.qualified!r}; name the columns of the conflict, and give "
                 "their values"
             )
-        return result.rowcount
+        return rowcount
 
 
 def before_insert(
@@ -352,11 +352,10 @@ def before_insert(
     work.target, work.given = target, given
     unique = list(dict.fromkeys(row for row in given if None not in row))
     found = recorder.find(connection, target, unique, keys_stay=True)
+    work.known = frozenset(row.key for row in found)
     if not updates:
-        work.known = len(found)
         return element, work
     _refuse_key_change(clause, addition.table, recorder)
-    work.known = len(found)
     work.rows = Rows.close(connection, recorder, found, "UPDATE")
     return recorder.guarded(element), work
 
@@ -392,7 +391,7 @@ def conflict_target(
         names = tuple(str(getattr(each, "name", each)) for each in elements)
         every = {c.name for c in (*recorder.spec.columns, *recorder.spec.unrecorded)}
         return names if set(names) <= every else None
-    name = clause.constraint_target
+    name = getattr(clause, "constraint_target", None)  # PostgreSQL
     if name is None:
         return None
     spec, inspector = recorder.spec, inspect(connection)
