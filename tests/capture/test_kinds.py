@@ -32,6 +32,8 @@ from sqlalchemy_temporal import (
     get_temporal_status,
     history_of,
     list_temporal_tables,
+    redact,
+    revert_table_data,
     sync_versioning,
 )
 
@@ -287,4 +289,22 @@ def test_a_core_update_with_parameters_of_its_own_is_recorded(any_engine: Engine
     assert names(any_engine, model, first) == {1: "a", 2: "a", 3: "a"}
     with any_engine.connect() as connection:
         assert Repository(connection).diff("HEAD~1", "HEAD")
+        assert Repository(connection).verify()
+
+
+def test_what_changes_history_by_name_works_without_triggers(any_engine: Engine) -> None:
+    model = item_model("orm")
+    model.metadata.create_all(any_engine)
+    first = committed(any_engine, lambda s: s.add_all(model(id=i, name="a") for i in (1, 2)))
+    changed = update(model).where(model.id == 1).values(name="secret")
+    second = committed(any_engine, lambda s: s.execute(changed))
+    committed(any_engine, lambda s: s.execute(delete(model).where(model.id == 2)))
+    revert_table_data(any_engine, "item", first, dry_run=False)
+    with any_engine.connect() as connection:
+        assert names(any_engine, model, Repository(connection).head) == {1: "a", 2: "a"}
+    revert_table_data(any_engine, "item", second, dry_run=False)
+    redact(any_engine, "item", 1, ["name"], replacement={"name": "-"}, author="keeper")
+    assert names(any_engine, model, second) == {1: "-", 2: "a"}
+    with any_engine.connect() as connection:
+        assert names(any_engine, model, Repository(connection).head) == {1: "-", 2: "a"}
         assert Repository(connection).verify()

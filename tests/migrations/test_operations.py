@@ -6,10 +6,11 @@ import threading
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from sqlalchemy_temporal import Repository
+from sqlalchemy_temporal import Repository, get_temporal_status, list_temporal_tables
 from sqlalchemy_temporal.errors import (
     ConfigurationError,
     HistoryConversionError,
@@ -266,3 +267,20 @@ def test_members_of_partitioned_tables_follow(project: Project) -> None:
     assert history(project, "v, w") == [("a", None), ("a", 5)]
     project.downgrade("base")
     assert history(project, "v, w") == [("a", None), ("a", 5), ("a", 6)]
+
+
+def test_a_migration_changes_what_records_a_table_and_back(project: Project) -> None:
+    migrate(project, CREATE)
+    run(project, "INSERT INTO t (id, v) VALUES (1, 'a')", "UPDATE t SET v = 'b'")
+    migrate(project, 'op.sync_versioning("t", capture="orm")', 'op.sync_versioning("t")')
+    assert list_temporal_tables(project.engine)[0].capture == "orm"
+    assert get_temporal_status(project.engine, "t").drift == ()
+    table = sa.table("t", sa.column("v"))
+    with project.engine.begin() as connection:
+        connection.execute(table.update().values(v="c"))
+    project.downgrade()
+    assert list_temporal_tables(project.engine)[0].capture == "trigger"
+    run(project, "UPDATE t SET v = 'd'")
+    assert [row[0] for row in history(project, "v")] == ["a", "b", "c"]
+    with project.engine.connect() as connection:
+        assert Repository(connection).verify()

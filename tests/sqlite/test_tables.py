@@ -401,3 +401,19 @@ def test_a_key_of_another_type_needs_another_history(sqlite_engine: Engine) -> N
         pytest.raises(SchemaDriftError, match="id \\(INTEGER in history, TEXT in the table"),
     ):
         sync_versioning(connection, table)
+
+
+def test_a_row_that_an_insert_left_alone_is_deleted_and_inserted_once(
+    sqlite_engine: Engine,
+) -> None:
+    versioned(sqlite_engine, "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
+    run(sqlite_engine, "INSERT INTO t VALUES (1, 1)")
+    run(
+        sqlite_engine,
+        "INSERT INTO t VALUES (1, 2) ON CONFLICT DO NOTHING",
+        "DELETE FROM t WHERE id = 1",
+        "INSERT INTO t VALUES (1, 3)",
+    )
+    with sqlite_engine.connect() as connection:
+        assert dict(Repository(connection).head.counts) == {"public.t": {"insert": 1, "delete": 1}}
+        assert Repository(connection).verify()

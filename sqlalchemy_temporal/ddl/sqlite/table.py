@@ -404,6 +404,8 @@ class SqliteTableSql:
             "deleted": (
                 f"AFTER DELETE ON {live}",
                 (
+                    # Recorded already; an INSERT that did nothing may have suspected it.
+                    f"DELETE FROM {self.replaced} WHERE {self._same('', 'OLD.')}",
                     # A row that was about to be changed may go with one that it replaced.
                     self._confirm_dead(),
                     (
