@@ -211,7 +211,7 @@ def _selected(
     )
     width = len(key)
     rows = []
-    for row in connection.execute(statement, dict(values), execution_options={OURS: True}):
+    for row in connection.execute(statement, dict(values), execution_options={OURS: True}).all():
         computed = dict(zip(expressions, row[width + 1 :], strict=True))
         old = dict(zip(key, row, strict=False))
         rows.append((*row[: width + 1], *({**old, **new, **computed}[n] for n in key)))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -30,8 +29,7 @@ Key = tuple[Any, ...]
 Dml = TypeVar("Dml", Update, Delete)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A row that is about to be changed.
 
     Attributes:
@@ -182,15 +180,15 @@ class Recorder(ABC):
         sql = self.sql.find(names, keys_stay=keys_stay)
         found: list[Found] = []
         for values in self.shares(rows, names):
-            found += self.distinct(self.run(connection, sql, values))
+            found += self.distinct(self.run(connection, sql, values).all())
         return found
 
     def distinct(self, rows: Iterable[Sequence[Any]]) -> list[Found]:
         """Rows of a key, the transaction that wrote it and, if it is set, the new key."""
         width = len(self.spec.key)
         seen: dict[Key, Found] = {}
-        for row in rows:
-            key, tx, new = tuple(row[:width]), row[width], tuple(row[width + 1 :])
+        for row in map(tuple, rows):
+            key, tx, new = row[:width], row[width], row[width + 1 :]
             if tx is None:
                 raise UnrecordedWriteError(
                     f"a row of table {self.spec.qualified!r} with the key {key} was inserted by "
@@ -219,7 +217,7 @@ class Recorder(ABC):
         return {
             tuple(row)
             for result in self.each_share(connection, self.sql.remaining(), keys)
-            for row in result
+            for row in result.all()
         }
 
     def take_back(self, connection: Connection, keys: Sequence[Key]) -> None:

@@ -194,7 +194,9 @@ def _pairs(
         selected += [type_coerce(new[n], NullType()) for n in computed]
         statement = select(*(each.label(f"temporal_{i}") for i, each in enumerate(selected)))
         statement = statement.select_from(change.table).where(*change.criteria)
-        for row in connection.execute(statement, dict(values), execution_options={OURS: True}):
+        for row in connection.execute(
+            statement, dict(values), execution_options={OURS: True}
+        ).all():
             old = dict(zip(names, row, strict=False))
             by_row = dict(zip(computed, row[len(names) :], strict=True))
             found.append((old, {**new, **by_row}))
