@@ -148,6 +148,12 @@ def targets(connection: Connection, tables: Iterable[Entity], schema: str) -> tu
                     f"table {spec.qualified!r} is partitioned or belongs to an inheritance tree; "
                     "history can be imported for ordinary tables only"
                 )
+            if options.capture == "orm":
+                raise HistoryImportError(
+                    f"table {spec.qualified!r} is declared with capture='orm'; declare it with "
+                    "capture='trigger' for the import, and change it afterwards with "
+                    "sync_versioning(connection, table)"
+                )
             if all(spec.qualified != known.spec.qualified for known in found):
                 found.append(_target(connection, spec, declared, len(found)))
     if not found:

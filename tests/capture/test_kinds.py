@@ -22,6 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy_temporal import (
     CaptureKindError,
     ConfigurationError,
+    HistoryImportError,
     Repository,
     TwoPhaseError,
     UnknownOptionError,
@@ -31,6 +32,7 @@ from sqlalchemy_temporal import (
     enable_temporal_versioning,
     get_temporal_status,
     history_of,
+    import_continuum_history,
     list_temporal_tables,
     redact,
     revert_table_data,
@@ -308,3 +310,11 @@ def test_what_changes_history_by_name_works_without_triggers(any_engine: Engine)
     with any_engine.connect() as connection:
         assert names(any_engine, model, Repository(connection).head) == {1: "-", 2: "a"}
         assert Repository(connection).verify()
+
+
+def test_imports_are_refused_until_the_kind_is_changed(any_engine: Engine) -> None:
+    model = item_model("orm")
+    with any_engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE item (id integer PRIMARY KEY, name text NOT NULL)")
+    with pytest.raises(HistoryImportError, match="capture='orm'"):
+        import_continuum_history(any_engine, [model], dry_run=False)
