@@ -27,6 +27,8 @@ from benchmarks.workers import Context, Worker, WorkerError
 SECTION = "reads"
 _TARGET = Target("at most", 1.6)
 _FEW = 10
+_TEN = 10
+"""The versions at which the middle and the beginning are asked about, as at the last step."""
 _CHANGES: Final = {
     ITEM: "quantity = quantity + 1",
     CUSTOMER: "visits = visits + 1",
@@ -87,7 +89,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
                 moments[key].append(worker(grow))
             worker(vacuum)
         named = {_NOW: versions - 1}
-        if versions > 2:
+        if versions > 2 and versions in {_TEN, sizes.read_versions[-1]}:
             named |= {"middle": versions // 2, "early": 0}
         for name, index in named.items():
             bench.tell(f"{versions} versions, {name}")
