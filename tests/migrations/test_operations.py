@@ -10,7 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from sqlalchemy_temporal import Repository, get_temporal_status, list_temporal_tables
+from sqlalchemy_temporal import (
+    Repository,
+    get_temporal_status,
+    list_temporal_tables,
+    versioned_table,
+)
 from sqlalchemy_temporal.errors import (
     ConfigurationError,
     HistoryConversionError,
@@ -284,3 +289,19 @@ def test_a_migration_changes_what_records_a_table_and_back(project: Project) -> 
     assert [row[0] for row in history(project, "v")] == ["a", "b", "c"]
     with project.engine.connect() as connection:
         assert Repository(connection).verify()
+
+
+def test_autogenerate_proposes_to_change_what_records_a_table(project: Project) -> None:
+    migrate(project, CREATE)
+    metadata = sa.MetaData()
+    columns = [sa.Column("id", sa.Integer, primary_key=True), *map(text_column, "vn")]
+    versioned_table(sa.Table("t", metadata, *columns), capture="orm")
+    proposed = project.autogenerate(metadata)
+    assert "op.sync_versioning(" in proposed
+    assert "orm" in proposed
+    project.upgrade()
+    assert list_temporal_tables(project.engine)[0].capture == "orm"
+
+
+def text_column(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text)
