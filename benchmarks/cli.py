@@ -12,13 +12,22 @@ from pathlib import Path
 from rich.console import Console
 from sqlalchemy import URL
 
+from benchmarks import mariadb
 from benchmarks.bench import Bench
 from benchmarks.measure import Figure
-from benchmarks.report import Result, read_json, show_figures, show_place, summary, write_json
-from benchmarks.sections import SECTIONS
+from benchmarks.report import (
+    Result,
+    read_json,
+    show_figures,
+    show_place,
+    summary,
+    title_of,
+    write_json,
+)
+from benchmarks.sections import SECTIONS, Section
 from benchmarks.server import databases, server
 from benchmarks.sizes import DEFAULT, FULL, QUICK, TINY, Sizes
-from benchmarks.subjects import BASE, SUBJECTS, mariadb
+from benchmarks.subjects import BASE, SUBJECTS
 from benchmarks.workers import Workers, workers
 
 _PLAIN_WIDTH = 140
@@ -81,20 +90,18 @@ def run(
         _processes(made, keys if comparing else (), sizes) as processes,
     ):
         missing = processes.missing
-        if comparing:
-            missing = {**missing, mariadb.KEY: mariadb.missing()}
+        if mariadb.KEY in chosen and (absent := mariadb.missing()):
+            missing = {**missing, mariadb.KEY: absent}
         for key, reason in missing.items():
-            title = SUBJECTS[key].title if key in SUBJECTS else mariadb.TITLE
-            console.print(f"{title}: {reason}")
+            console.print(f"{title_of(key)}: {reason}")
         for name, section in SECTIONS.items():
             if name not in chosen:
                 continue
-            title = section.title
             start = time.monotonic()
-            with console.status(title) as status:
+            with console.status(section.title) as status:
 
-                def tell(what: str, title: str = title) -> None:
-                    status.update(f"{title}: {what}")
+                def tell(what: str, section: Section = section) -> None:
+                    status.update(f"{section.title}: {what}")
 
                 bench = Bench(made[_OURS_ALONE], sizes, tell, bare, processes, strict)
                 found = []
@@ -106,7 +113,7 @@ def run(
                     bench.problems.append(f"{name}: {traceback.format_exc()}")
             for problem in bench.problems:
                 console.print(f"[red]failed[/] {problem}", highlight=False)
-            show_figures(console, f"{title} ({time.monotonic() - start:.0f} s)", found)
+            show_figures(console, f"{section.title} ({time.monotonic() - start:.0f} s)", found)
             figures += found
     return figures, missing
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmarks import mariadb
 from benchmarks.measure import Figure
 from benchmarks.plot import draw, growth, of, slope
-from benchmarks.report import Result, number, quartiles, times
+from benchmarks.report import Result, number, quartiles, times, title_of
 from benchmarks.sections import SECTIONS
-from benchmarks.subjects import BASE, SUBJECTS, mariadb
+from benchmarks.subjects import BASE, SUBJECTS
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 _PLACE: Final = re.compile(r"(<!-- benchmarks: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -64,6 +65,7 @@ def _parts(
             name: compared(name) if section.compares else own(name)
             for name, section in SECTIONS.items()
         },
+        mariadb.KEY: _beside,
     }
 
 
@@ -88,9 +90,10 @@ def _subjects(result: Result) -> str:
             for key, kind in SUBJECTS.items()
         ]
         + [
-            [mariadb.TITLE, f"{mariadb.ABOUT} ({why})"]
-            for key, why in result.missing.items()
-            if key == mariadb.KEY
+            [
+                mariadb.TITLE,
+                mariadb.ABOUT + (f" ({why})" if (why := result.missing.get(mariadb.KEY)) else ""),
+            ]
         ],
     )
 
@@ -130,6 +133,25 @@ def _own(figures: Sequence[Figure]) -> str:
     return _table(["work", "median", "quartiles", "ratio"], rows) if rows else ""
 
 
+def _beside(result: Result) -> str:
+    """Another server's versioned tables beside its own unversioned ones."""
+    figures = [one for one in result.figures if one.section == mariadb.KEY]
+    notes = [f"{title_of(one.subject)}: {one.note}" for one in figures if one.ours is None]
+    rows = [
+        [
+            one.name,
+            f"{number(one.base.median)} {one.unit}" if one.base else "",
+            f"{number(one.ours.median)} {one.unit}",
+            times(one.ratio) + (f" / {times(one.processor_ratio)}" if one.processor_ratio else ""),
+        ]
+        for one in figures
+        if one.ours
+    ]
+    if rows:
+        notes.append(_table(["work", "unversioned", "versioned", "ratio"], rows))
+    return "\n\n".join(notes)
+
+
 def _aims(result: Result) -> str:
     rows = []
     for one in result.figures:
@@ -142,7 +164,7 @@ def _aims(result: Result) -> str:
         busy = times(one.processor_ratio)
         rows.append(
             [
-                f"{one.name}{f' ({one.way})' if one.way else ''}, {SUBJECTS[one.subject].title}"
+                f"{one.name}{f' ({one.way})' if one.way else ''}, {title_of(one.subject)}"
                 + (f", against {one.against}" if one.against else ""),
                 value,
                 busy,

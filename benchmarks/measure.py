@@ -227,21 +227,26 @@ def _busy(process: Path) -> float:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def cost(work: Callable[[], object], pids: Sequence[int]) -> Cost:
+def cost(
+    work: Callable[[], object],
+    pids: Sequence[int],
+    busy: Callable[[Sequence[int]], float | None] = processor_seconds,
+) -> Cost:
     """What ``work`` takes, without Python's garbage collector.
 
     Parameters:
         work: What to do.
         pids: The server's processes that answer.
+        busy: How long they have kept a processor busy.
     """
     gc.collect(0)
     gc.disable()
     try:
-        before = processor_seconds(pids)
-        busy, start = time.process_time(), time.perf_counter()
+        before = busy(pids)
+        own, start = time.process_time(), time.perf_counter()
         work()
-        wall, client = time.perf_counter() - start, time.process_time() - busy
-        after = processor_seconds(pids)
+        wall, client = time.perf_counter() - start, time.process_time() - own
+        after = busy(pids)
     finally:
         gc.enable()
     server = None if before is None or after is None else after - before

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import mariadb
 from benchmarks.measure import Figure, Spread, Target
 from benchmarks.server import Place
 from benchmarks.subjects import SUBJECTS
@@ -58,10 +59,14 @@ def show_figures(console: Console, title: str, figures: Iterable[Figure]) -> Non
     table.add_column("subject")
     for name in ("median", "quartiles", "processor", "base", "ratio", "of processor", "aim"):
         table.add_column(name, justify="right", no_wrap=True)
+    notes = []
     for figure in figures:
+        if not figure.unit:
+            notes.append(f"{title_of(figure.subject)}: {figure.note}")
+            continue
         table.add_row(
             figure.name + (f" ({figure.way})" if figure.way else ""),
-            SUBJECTS[figure.subject].title,
+            title_of(figure.subject),
             f"{number(figure.ours.median)} {figure.unit}" if figure.ours else figure.note,
             quartiles(figure.ours),
             number(figure.processor.median) if figure.processor else "",
@@ -70,7 +75,15 @@ def show_figures(console: Console, title: str, figures: Iterable[Figure]) -> Non
             times(figure.processor_ratio),
             _verdict(figure),
         )
-    console.print(table)
+    if table.row_count:
+        console.print(table)
+    for note in notes:
+        console.print(note, highlight=False)
+
+
+def title_of(subject: str) -> str:
+    """What readers know a subject by."""
+    return mariadb.TITLE if subject == mariadb.KEY else SUBJECTS[subject].title
 
 
 def summary(figures: Sequence[Figure]) -> str:

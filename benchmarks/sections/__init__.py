@@ -12,6 +12,7 @@ from benchmarks.sections import (
     barrier,
     bulk,
     flush,
+    mariadb,
     memory,
     overhead,
     plans,
@@ -54,5 +55,6 @@ SECTIONS: Mapping[str, Section] = {
     "archive": Section("History that grows", archive.measure, compares=False),
     "verify": Section("Hashes, and verifying them", verify.measure, compares=False),
     "memory": Section("Memory, at millions of versions", memory.measure, compares=False),
+    "mariadb": Section("An outside yardstick: MariaDB", mariadb.measure, compares=False),
 }
 """In the order in which they are run."""

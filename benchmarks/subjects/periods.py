@@ -48,6 +48,10 @@ class Periods(Subject):
         # The extension empties a history with its table.
         driver.execute(f"TRUNCATE {', '.join(VERSIONED)} CASCADE")
 
+    def histories(self) -> list[str]:
+        """The tables in which it keeps history."""
+        return [f"{table}_history" for table in VERSIONED]
+
     def moment(self, connection: Connection) -> Moment:
         """The present, named so that it can be asked for when it is past."""
         return connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
@@ -59,13 +63,16 @@ class Periods(Subject):
 
     def versions_of_a_row(self, table: str) -> str:
         """A SELECT of all versions of the row ``:key``, oldest first."""
-        return f"SELECT * FROM {table}_with_history WHERE {KEYS[table]} = :key ORDER BY since"
+        return (
+            f"SELECT {_versions(table)} FROM {table}_with_history "
+            f"WHERE {KEYS[table]} = :key ORDER BY since"
+        )
 
     def changes_between(self, table: str) -> str:
         """A SELECT of the changes after ``:first`` up to ``:last``, in their order."""
         return (
-            f"SELECT * FROM {table}_with_history WHERE since > :first AND since <= :last "
-            "ORDER BY since"
+            f"SELECT {_versions(table)} FROM {table}_with_history "
+            "WHERE since > :first AND since <= :last ORDER BY since"
         )
 
     def keys_changed(self, table: str) -> str:
@@ -76,3 +83,8 @@ class Periods(Subject):
             f"UNION SELECT {KEYS[table]} FROM {table}_history "
             "WHERE until > :first AND until <= :last"
         )
+
+
+def _versions(table: str) -> str:
+    # The end of a present version is infinity, which Python's datetime has not.
+    return f"{', '.join(COLUMNS[table])}, since, nullif(until, 'infinity') AS until"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from benchmarks import mariadb
 from benchmarks.cli import main, run
 from benchmarks.measure import (
     Cost,
@@ -32,7 +36,7 @@ from benchmarks.subjects import BASE, OURS, SUBJECTS, Subject
 from tests.fix_server import Server
 
 PLACE = Place("embedded", {"server_version": "18"}, {"processor": "x"}, {"python": "3"})
-OWN = [name for name, section in SECTIONS.items() if not section.compares]
+OWN = [name for name, section in SECTIONS.items() if not section.compares and name != mariadb.KEY]
 
 
 @pytest.fixture
@@ -80,7 +84,7 @@ def test_every_subject_is_measured_where_it_can_and_answers_as_this_library_does
     chosen = [name for name, section in SECTIONS.items() if section.compares]
     console = Console(file=StringIO(), width=140)
     figures, missing = run(server.url, TINY, chosen, console, strict=True)
-    assert set(missing) <= {"periods", "mariadb"}
+    assert set(missing) <= {"periods"}
     expected: dict[str, Callable[[type[Subject]], bool]] = {
         "transactions": lambda _: True,
         "flush": lambda kind: kind.has_orm,
@@ -96,6 +100,95 @@ def test_every_subject_is_measured_where_it_can_and_answers_as_this_library_does
     for one in figures:
         if one.section in {"flush", "bulk", "transactions"} and one.subject != BASE:
             assert one.ratio is not None, one
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where temporary directories of the test lie: one that other accounts may pass."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o711)
+        monkeypatch.setattr(tempfile, "tempdir", made)
+        yield Path(made)
+
+
+@pytest.mark.skipif(bool(mariadb.missing()), reason=f"MariaDB: {mariadb.missing()}")
+def test_mariadb_is_measured_beside_itself_and_gone_afterwards(
+    server: Server, temporary: Path
+) -> None:
+    output = StringIO()
+    figures, missing = run(
+        server.url, TINY, [mariadb.KEY], Console(file=output, width=140), strict=True
+    )
+    assert missing == {}
+    assert "innodb_flush_log_at_trx_commit is 1 for" in output.getvalue()
+    measured = {one.name for one in figures if one.ratio is not None}
+    for kind in ("INSERT", "UPDATE", "DELETE"):
+        assert f"{kind}, 1 client, synchronous commit on" in measured
+        assert f"{kind}, 1 client, synchronous commit off" in measured
+        assert f"{kind} of 200 rows" in measured
+        assert f"redo log, per {kind} of one row" in measured
+    assert "a row by its key, 3 versions, middle" in measured
+    assert "all 20 items, 3 versions, middle" in measured
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.skipif(bool(mariadb.missing()), reason=f"MariaDB: {mariadb.missing()}")
+def test_mariadb_is_gone_after_a_failure_too(temporary: Path) -> None:
+    pids = []
+
+    def fail() -> None:
+        with mariadb.server() as found:
+            pids.append(found.pid)
+            os.kill(found.pid, 0)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.skipif(bool(mariadb.missing()), reason=f"MariaDB: {mariadb.missing()}")
+def test_mariadb_that_does_not_start_says_why(temporary: Path) -> None:
+    with (
+        pytest.raises(RuntimeError, match="unknown variable 'no-such-option=1'"),
+        mariadb.server({"no_such_option": "1"}),
+    ):
+        pass
+    assert list(temporary.iterdir()) == []
+
+
+def test_mariadb_that_is_not_installed_is_said_to_be_missing(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert shutil.which("mariadbd") is None
+    output = StringIO()
+    figures, missing = run(
+        server.url, TINY, [mariadb.KEY], Console(file=output, width=140), strict=True
+    )
+    assert missing == {mariadb.KEY: "not installed"}
+    assert [one.ours for one in figures] == [None]
+    assert "MariaDB system versioning: not installed" in output.getvalue()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_page_shows_mariadb_beside_itself_or_why_it_is_missing(
+    tmp_path: Path, *, there: bool
+) -> None:
+    pytest.importorskip("matplotlib")
+    from benchmarks.docs import update
+
+    note = Figure(mariadb.KEY, "server", "", None, subject=mariadb.KEY, note="it is so")
+    shape = Figure(mariadb.KEY, "INSERT", "ms", None, subject=mariadb.KEY, against="unversioned")
+    figure = compare_costs(shape, [Cost(3.0, 0.0, 1.0)], [Cost(2.0, 0.0, 1.0)])
+    page = tmp_path / "page.md"
+    page.write_text("<!-- benchmarks: mariadb -->\n<!-- end -->\n", encoding="utf-8")
+    update(Result("tiny", False, PLACE, {}, (note, figure) if there else (note,)), page)
+    written = page.read_text(encoding="utf-8")
+    assert "MariaDB system versioning: it is so" in written
+    assert ("| INSERT | 2.00 ms | 3.00 ms | ×1.50 / ×1.00 |" in written) is there
 
 
 def test_a_database_of_the_benchmark_is_dropped(server: Server) -> None:
