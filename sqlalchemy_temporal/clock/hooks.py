@@ -108,8 +108,9 @@ def _listen(engine: Engine, schemas: set[str]) -> None:
 
     def unsure(connection: Connection, *_: Any) -> None:
         # The savepoint may have been older or younger than the opening.
-        for schema in schemas:
-            _state(connection, schema).opened = None
+        if not connection.invalidated:
+            for schema in schemas:
+                _state(connection, schema).opened = None
 
     def savepoint(connection: Connection, _: str) -> None:
         begin_really(connection)
@@ -250,7 +251,8 @@ def _kind(statement: str, context: Any) -> str:
 
 def _forget(connection: Connection) -> None:
     """Look again whether the database has versioning, and whether a transaction is open."""
-    connection.info.pop(_ATTACHED, None)
+    if not connection.invalidated:  # what was known of a connection that is lost went with it
+        connection.info.pop(_ATTACHED, None)
 
 
 def _state(connection: Connection, schema: str) -> _State:

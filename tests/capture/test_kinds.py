@@ -254,6 +254,23 @@ def test_sessions_that_update_the_same_rows_lose_no_version(
         assert Repository(session.connection()).verify()
 
 
+@pytest.mark.parametrize("kind", ["trigger", "orm"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_connection_that_is_lost_can_be_closed(
+    any_engine: Engine, kind: str, nested: bool
+) -> None:
+    item = item_model(kind)
+    item.metadata.create_all(any_engine)
+    with any_engine.connect() as connection:
+        connection.execute(insert(item), [{"id": 1, "name": "a"}])
+        if nested:
+            connection.begin_nested()
+            connection.execute(insert(item), [{"id": 3, "name": "c"}])
+        connection.invalidate()
+    committed(any_engine, lambda s: s.add(item(id=2, name="b")))
+    assert names(any_engine, item, "HEAD") == {2: "b"}
+
+
 def test_one_flush_is_recorded_in_a_fixed_number_of_statements(any_engine: Engine) -> None:
     model = item_model("orm")
     model.metadata.create_all(any_engine)

@@ -74,7 +74,8 @@ def known_of(connection: Connection) -> Known:
 
 def forget_transaction(connection: Connection, *_: object) -> None:
     """Forget what is known of the transaction: it ended, or part of it was rolled back."""
-    connection.info.pop(_TRANSACTION, None)
+    if not connection.invalidated:  # what was known of a connection that is lost went with it
+        connection.info.pop(_TRANSACTION, None)
 
 
 __all__ = [
