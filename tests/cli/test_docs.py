@@ -98,9 +98,12 @@ def drawn(name: str) -> str:
 
 
 def still(screen: str) -> list[str]:
-    """The lines of a screen without what is another each time."""
+    """The lines of a screen without what is another each time.
+
+    How wide a column is drawn depends on whether another version was shown before.
+    """
     named = re.sub(r" · temporal_test_\w+|\b[0-9a-f]{7}\b", lambda found: _name(found[0]), screen)
-    return steady(named)
+    return [re.sub(" {2,}", "  ", line) for line in steady(named)]
 
 
 def _name(found: str) -> str:
