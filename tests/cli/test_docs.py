@@ -98,12 +98,9 @@ def drawn(name: str) -> str:
 
 
 def still(screen: str) -> list[str]:
-    """The lines of a screen without what is another each time.
-
-    How wide a column is drawn depends on whether another version was shown before.
-    """
+    """The lines of a screen without what is another each time."""
     named = re.sub(r" · temporal_test_\w+|\b[0-9a-f]{7}\b", lambda found: _name(found[0]), screen)
-    return [re.sub(" {2,}", "  ", line) for line in steady(named)]
+    return steady(named)
 
 
 def _name(found: str) -> str:

@@ -173,6 +173,23 @@ async def test_enter_on_a_table_shows_it_as_of_the_commit_with_what_it_deleted(
         assert "-1 deleted" in seen.screen
 
 
+async def test_a_table_stands_where_it_stood_when_no_row_is_marked(pg_url: URL) -> None:
+    def header(seen: Seen) -> str:
+        return next(line for line in seen.screen.splitlines() if line.split()[:1] == ["id"])
+
+    tell(pg_url)
+    async with viewing(pg_url) as seen:
+        await seen.dialog(ChooseTable, "t")
+        await seen.dialog(TableScreen, "enter")
+        marked = header(seen)
+    run(pg_url, "DELETE FROM customers WHERE id = 3")
+    async with viewing(pg_url) as seen:
+        await seen.dialog(ChooseTable, "t")
+        await seen.dialog(TableScreen, "enter")
+        assert seen.rows() == ["1 Ana Rome", "2 Bea Oslo"]
+        assert header(seen) == marked
+
+
 async def test_a_long_table_is_shown_in_pages(pg_url: URL) -> None:
     tell(pg_url)
     run(pg_url, "INSERT INTO customers SELECT i, 'x' FROM generate_series(100, 349) i")

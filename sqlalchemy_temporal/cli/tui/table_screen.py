@@ -164,7 +164,9 @@ class TableScreen(Screen[None]):
         self.state = state
         shown.clear(columns=columns != state.columns)
         if columns != state.columns:
-            shown.add_columns("", *(Text(name) for name in state.columns))
+            # As wide as a mark, whether one is shown or not: else the table moves sideways.
+            shown.add_column("", width=1)
+            shown.add_columns(*(Text(name) for name in state.columns))
         shown.add_rows(view.state_rows(self.table, state))
         shown.move_cursor(row=min(row, max(shown.row_count - 1, 0)))
         shown.scroll_to(x=column, animate=False)
