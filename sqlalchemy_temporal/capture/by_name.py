@@ -8,11 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, inspect, select
 
-from sqlalchemy_temporal.capture.check import (
-    forget_verified,
-    kind_mismatch,
-    registration_of,
-)
+from sqlalchemy_temporal.capture.check import forget_verified, registration_of
 from sqlalchemy_temporal.capture.columns import refuse_retyped
 from sqlalchemy_temporal.capture.disable import disable
 from sqlalchemy_temporal.capture.install import (
@@ -25,6 +21,7 @@ from sqlalchemy_temporal.capture.install import (
     refuse_drift,
     uninstall,
 )
+from sqlalchemy_temporal.capture.kind import kind_mismatch
 from sqlalchemy_temporal.capture.sync import bring_into_step
 from sqlalchemy_temporal.clock.hooks import torn_down
 from sqlalchemy_temporal.ddl import elements

@@ -11,16 +11,12 @@ from typing import Any, cast
 from sqlalchemy import Connection, Row, Table, inspect, select, text
 
 from sqlalchemy_temporal.capture import sqlite
+from sqlalchemy_temporal.capture.kind import kind_mismatch
 from sqlalchemy_temporal.clock.hooks import attach
 from sqlalchemy_temporal.ddl.columns import ColumnIdentity, identities
 from sqlalchemy_temporal.ddl.postgresql.table import STAMP_TRIGGER, TRIGGERS
 from sqlalchemy_temporal.ddl.spec import TableSpec
-from sqlalchemy_temporal.errors import (
-    CaptureKindError,
-    MissingTriggerError,
-    NotInstalledError,
-    SchemaDriftError,
-)
+from sqlalchemy_temporal.errors import MissingTriggerError, NotInstalledError, SchemaDriftError
 from sqlalchemy_temporal.naming import INFO_KEY, VersioningOptions
 from sqlalchemy_temporal.schema import options_of, recorded_columns, system_of
 
@@ -162,15 +158,6 @@ def check_capture(connection: Connection, table: Table) -> None:
         )
 
 
-def kind_mismatch(label: str, found: str, declared: str) -> CaptureKindError:
-    """The error that says that two ways of recording a table do not go together."""
-    return CaptureKindError(
-        f"table {label!r} is captured with capture={found!r} in this database, and declared with "
-        f"capture={declared!r}: its changes would be recorded twice, or not at all. Declare what "
-        "is there, or change what is there with sync_versioning(connection, table)"
-    )
-
-
 def _check_registered(connection: Connection, table: Table, options: VersioningOptions) -> None:
     """Make sure that a table captured by the ORM is registered as such, and has no triggers."""
     row = _registered(connection, table, options)
@@ -232,11 +219,4 @@ def _recorded(comment: str | None) -> list[str] | None:
     return cast("list[str]", json.loads(match["columns"])) if match else None
 
 
-__all__ = [
-    "Registration",
-    "check_capture",
-    "forget_verified",
-    "kind_mismatch",
-    "registration_of",
-    "verify_capture",
-]
+__all__ = ["Registration", "check_capture", "forget_verified", "registration_of", "verify_capture"]

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, MetaData, Table, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from sqlalchemy_temporal.capture import sqlite
-from sqlalchemy_temporal.capture.check import Registration, kind_mismatch, registration_of
+from sqlalchemy_temporal.capture.check import Registration, registration_of
 from sqlalchemy_temporal.capture.columns import prepare_again
+from sqlalchemy_temporal.capture.kind import kind_mismatch
 from sqlalchemy_temporal.capture.orm.listen import listen
 from sqlalchemy_temporal.capture.orm.recorder import OURS
 from sqlalchemy_temporal.capture.orm.state import EXPLICIT, forget_transaction

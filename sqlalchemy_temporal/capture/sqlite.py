@@ -6,6 +6,7 @@ import hashlib
 
 from sqlalchemy import Connection, Table, bindparam, select, text
 
+from sqlalchemy_temporal.capture.kind import kind_mismatch
 from sqlalchemy_temporal.ddl.columns import identities
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
 from sqlalchemy_temporal.ddl.spec import TableSpec
@@ -13,7 +14,6 @@ from sqlalchemy_temporal.ddl.sqlite.reflect import unique_indexes
 from sqlalchemy_temporal.ddl.sqlite.system import TEMPLATE, SystemSql
 from sqlalchemy_temporal.ddl.sqlite.table import PURPOSES, SqliteTableSql, trigger_name
 from sqlalchemy_temporal.errors import (
-    CaptureKindError,
     MissingTriggerError,
     NotInstalledError,
     SchemaDriftError,
@@ -112,12 +112,7 @@ def verify(connection: Connection, table: Table, advice: str) -> None:
     if not known:
         raise NotInstalledError(f"table {name!r} is not versioned in this database. {advice}")
     if known.capture != options.capture:
-        raise CaptureKindError(
-            f"table {name!r} is captured with capture={known.capture!r} in this database, and "
-            f"declared with capture={options.capture!r}: its changes would be recorded twice, or "
-            "not at all. Declare what is there, or change what is there with "
-            "sync_versioning(connection, table)"
-        )
+        raise kind_mismatch(name, known.capture, options.capture)
     names = [trigger_name(purpose, name) for purpose in PURPOSES]
     found = {row.name: row.sql for row in connection.execute(_TRIGGERS, {"names": names})}
     missing = [each for each in names if each not in found]

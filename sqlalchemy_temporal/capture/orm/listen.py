@@ -16,7 +16,8 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.base import TwoPhaseTransaction
 from sqlalchemy.sql.dml import UpdateBase
 
-from sqlalchemy_temporal.capture.check import kind_mismatch, verify_capture
+from sqlalchemy_temporal.capture.check import verify_capture
+from sqlalchemy_temporal.capture.kind import kind_mismatch
 from sqlalchemy_temporal.capture.orm.captured import Captured, captured_tables
 from sqlalchemy_temporal.capture.orm.cascades import Consequences, load_graph
 from sqlalchemy_temporal.capture.orm.postgresql import PostgreSQLRecorder
