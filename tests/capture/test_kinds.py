@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import (
     Engine,
+    ForeignKey,
     bindparam,
     delete,
     event,
@@ -327,6 +328,55 @@ def test_what_changes_history_by_name_works_without_triggers(any_engine: Engine)
     with any_engine.connect() as connection:
         assert names(any_engine, model, Repository(connection).head) == {1: "-", 2: "a"}
         assert Repository(connection).verify()
+
+
+@pytest.mark.parametrize("kind", ["trigger", "orm"])
+def test_rows_deleted_by_way_of_tables_that_are_not_versioned_are_recorded(
+    any_engine: Engine, kind: str
+) -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    def referring(where: str) -> Any:
+        return mapped_column(ForeignKey(where, ondelete="CASCADE"))
+
+    class Shelf(Base):
+        __tablename__ = "shelf"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    class Box(Base):
+        __tablename__ = "box"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        label: Mapped[str] = mapped_column(unique=True)
+        shelf: Mapped[int] = referring("shelf.id")
+
+    class Thing(Versioned, Base):
+        __tablename__ = "thing"
+        __versioned__ = {"capture": kind}
+        id: Mapped[int] = mapped_column(primary_key=True)
+        box: Mapped[str] = referring("box.label")
+
+    if any_engine.dialect.name == "sqlite":
+        event.listen(any_engine, "connect", lambda c, _: c.execute("PRAGMA foreign_keys = ON"))
+        any_engine.dispose()
+    Base.metadata.create_all(any_engine)
+    there = committed(
+        any_engine,
+        lambda s: (
+            s.execute(insert(Shelf), [{"id": n} for n in (1, 2)]),
+            s.execute(insert(Box), [{"id": n, "label": f"b{n}", "shelf": n} for n in (1, 2)]),
+            s.execute(insert(Thing), [{"id": n, "box": f"b{n}"} for n in (1, 2)]),
+        ),
+    )
+    gone = committed(any_engine, lambda s: s.execute(delete(Shelf).where(Shelf.id == 1)))
+
+    def things(when: Any) -> dict[int, str]:
+        with Session(any_engine) as session, as_of(session, when) as past:
+            return {thing.id: thing.box for thing in past.scalars(select(Thing))}
+
+    assert things(there) == {1: "b1", 2: "b2"}
+    assert things(gone) == {2: "b2"}
+    assert gone.counts == {"public.thing": {"delete": 1}}
 
 
 def test_imports_are_refused_until_the_kind_is_changed(any_engine: Engine) -> None:

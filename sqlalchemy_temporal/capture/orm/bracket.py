@@ -12,7 +12,7 @@ from sqlalchemy_temporal.capture.orm.listen import recorder_of
 from sqlalchemy_temporal.capture.orm.recorder import Key
 from sqlalchemy_temporal.capture.orm.sqlite import SQLiteRecorder
 from sqlalchemy_temporal.capture.orm.state import TableName
-from sqlalchemy_temporal.capture.orm.work import Rows
+from sqlalchemy_temporal.capture.orm.work import Changed, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def recording(connection: Connection, writes: Sequence[Writes]) -> Iterator[None
 
     The statements in the block carry the execution option ``OURS``.
     """
-    updated, deleted = [], []
+    work = Changed()
     known = [(each, recorder_of(connection, each.table)) for each in writes]
     for each, recorder in known:
         if recorder is None:
@@ -39,14 +39,11 @@ def recording(connection: Connection, writes: Sequence[Writes]) -> Iterator[None
         recorder.take_id(connection)
         key = recorder.spec.key
         found = recorder.find(connection, key, each.updated)
-        updated.append(Rows.close(connection, recorder, found, "UPDATE"))
+        work.updated.append(Rows.close(connection, recorder, found, "UPDATE"))
         found = recorder.find(connection, key, each.deleted, keys_stay=False)
-        deleted.append(Rows.close(connection, recorder, found, "DELETE"))
+        work.deleted.append(Rows.close(connection, recorder, found, "DELETE"))
     yield
-    for rows in deleted:
-        rows.deleted(connection)
-    for rows in updated:
-        rows.updated(connection)
+    work.finish(connection, None)
     for each, recorder in known:
         if recorder is not None and each.inserted:
             if isinstance(recorder, SQLiteRecorder):

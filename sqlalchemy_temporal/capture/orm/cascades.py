@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, text
 
+from sqlalchemy_temporal.capture.orm.postgresql import arrays
 from sqlalchemy_temporal.capture.orm.recorder import OURS, Found, Key, Recorder
+from sqlalchemy_temporal.capture.orm.sqlite import key_lists, listing_keys
 from sqlalchemy_temporal.capture.orm.state import TableName
 from sqlalchemy_temporal.ddl.parameters import finished, parameter
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
@@ -57,7 +59,6 @@ _ACTIONS: Final = {
     "SET NULL": "set",
     "SET DEFAULT": "default",
 }
-_SHARE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,25 +281,22 @@ def _values(
     q = Quoter(connection.dialect)
     columns = q.names(names, "t.")
     if connection.dialect.name == "postgresql":
-        arrays = ", ".join(f"CAST({parameter(f'k{i}')} AS {t}[])" for i, t in enumerate(types))
+        given = ", ".join(f"CAST({parameter(f'k{i}')} AS {t}[])" for i, t in enumerate(types))
         sql = finished(
             f"SELECT {q.names(wanted, 't.')} FROM {q.qualified(*table)} AS t "  # noqa: S608 - quoted
-            f"WHERE ({columns}) IN (SELECT * FROM unnest({arrays})) FOR UPDATE"
+            f"WHERE ({columns}) IN (SELECT * FROM unnest({given})) FOR UPDATE"
         )
-        values = {f"k{i}": list(v) for i, v in enumerate(zip(*rows, strict=True))}
-        found = connection.execute(text(sql), values, execution_options={OURS: True})
+        found = connection.execute(text(sql), arrays("k", rows), execution_options={OURS: True})
         return [tuple(row) for row in found]
     listed = columns if len(names) == 1 else f"({columns})"
     sql = finished(
         f"SELECT {q.names(wanted, 't.')} FROM {q.name(table[1])} AS t "  # noqa: S608 - quoted
         f"WHERE {listed} IN {parameter('k')}"
     )
-    statement = text(sql).bindparams(bindparam("k", expanding=True))
+    statement = listing_keys(sql)
     result: list[Key] = []
-    for start in range(0, len(rows), _SHARE):
-        share = rows[start : start + _SHARE]
-        given = [row[0] for row in share] if len(names) == 1 else list(share)
-        found = connection.execute(statement, {"k": given}, execution_options={OURS: True})
+    for share in key_lists(rows, len(names)):
+        found = connection.execute(statement, {"k": share}, execution_options={OURS: True})
         result += [tuple(row) for row in found]
     return result
 

@@ -90,8 +90,7 @@ class PostgreSQLRecorder(Recorder):
         if not keys:
             return 0
         if not stamped:
-            for _ in self.each_share(connection, self.sql.stamp_changed(), keys):
-                pass
+            self.write(connection, self.sql.stamp_changed(), keys)
         results = self.each_share(connection, self.sql.settle(), keys)
         return sum(result.scalar_one() for result in results)
 
@@ -120,4 +119,4 @@ def arrays(prefix: str, rows: Sequence[Key]) -> dict[str, Any]:
     return {f"{prefix}{i}": list(values) for i, values in enumerate(zip(*rows, strict=True))}
 
 
-__all__ = ["PostgreSQLRecorder"]
+__all__ = ["PostgreSQLRecorder", "arrays"]

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Delete,
     FromClause,
     Insert,
+    Select,
     Update,
     column,
     select,
@@ -129,6 +130,13 @@ def column_of(table: FromClause, name: str) -> ColumnElement[Any]:
     return made  # type: ignore[no-any-return]
 
 
+def as_driven(columns: Iterable[ColumnElement[Any]]) -> Select[Any]:
+    """A SELECT of columns with the values that the driver gives, whatever their types are."""
+    plain = (type_coerce(each, NullType()) for each in columns)
+    made: Any = select(*(each.label(f"temporal_{i}") for i, each in enumerate(plain)))
+    return made  # type: ignore[no-any-return]
+
+
 def _flat(criteria: Iterable[Any]) -> Iterator[Any]:
     for condition in criteria:
         if isinstance(condition, BooleanClauseList) and condition.operator is operators.and_:
@@ -199,13 +207,10 @@ def _selected(
     columns = [column_of(change.table, name) for name in key]
     moving = any(name in change.assigned for name in key)
     new = _new_key(connection, recorder, change, values) if moving else {}
-    selected = [type_coerce(each, NullType()) for each in columns]
-    selected.append(type_coerce(recorder.writer(change.table), NullType()))
     expressions = {n: v for n, v in new.items() if isinstance(v, ColumnElement)}
-    selected += [type_coerce(v, NullType()) for v in expressions.values()]
-    rows_wanted: Any = select(*(each.label(f"temporal_{i}") for i, each in enumerate(selected)))
+    wanted = as_driven([*columns, recorder.writer(change.table), *expressions.values()])
     statement = recorder.locked(
-        rows_wanted.select_from(change.table).where(*change.criteria),
+        wanted.select_from(change.table).where(*change.criteria),
         change.table,
         keys_stay=not (moving or deleting),
     )
@@ -341,6 +346,7 @@ __all__ = [
     "Addition",
     "Change",
     "addition_of",
+    "as_driven",
     "change_of",
     "column_of",
     "raw",

@@ -165,6 +165,10 @@ class Recorder(ABC):
         for values in self.shares(keys, self.spec.key, **more) if keys else ():
             yield self.run(connection, sql, values)
 
+    def write(self, connection: Connection, sql: str, keys: Sequence[Key], **more: Any) -> int:
+        """Execute a statement that writes because of all of ``keys``; how many rows it wrote."""
+        return sum(result.rowcount for result in self.each_share(connection, sql, keys, **more))
+
     def find(
         self,
         connection: Connection,
@@ -204,8 +208,7 @@ class Recorder(ABC):
         Raises:
             UnrecordedWriteError: not all could be recorded.
         """
-        results = self.each_share(connection, self.sql.close(), keys, operation=operation)
-        recorded = sum(result.rowcount for result in results)
+        recorded = self.write(connection, self.sql.close(), keys, operation=operation)
         if recorded != len(keys):
             raise UnrecordedWriteError(
                 f"of {len(keys)} row(s) of table {self.spec.qualified!r} that are about to be "
@@ -222,13 +225,11 @@ class Recorder(ABC):
 
     def take_back(self, connection: Connection, keys: Sequence[Key]) -> None:
         """Take back the versions of rows that were to be deleted and are there still."""
-        for _ in self.each_share(connection, self.sql.take_back(), keys):
-            pass
+        self.write(connection, self.sql.take_back(), keys)
 
     def relabel(self, connection: Connection, keys: Sequence[Key]) -> int:
         """Say of rows that this transaction changed before that they were deleted."""
-        results = self.each_share(connection, self.sql.relabel(), keys)
-        return sum(result.rowcount for result in results)
+        return self.write(connection, self.sql.relabel(), keys)
 
 
 __all__ = ["OURS", "Dml", "Found", "Key", "Recorder"]

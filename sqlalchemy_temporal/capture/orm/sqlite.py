@@ -48,10 +48,7 @@ class SQLiteRecorder(Recorder):
 
     def prepared(self, sql: str) -> TextClause:
         """With keys as a list, or a list of lists, in place of ``:k``."""
-        statement = text(sql)
-        return (
-            statement.bindparams(bindparam("k", expanding=True)) if _KEYS.search(sql) else statement
-        )
+        return listing_keys(sql) if _KEYS.search(sql) else text(sql)
 
     def take_id(self, connection: Connection) -> int:
         """The transaction is opened for it."""
@@ -76,17 +73,12 @@ class SQLiteRecorder(Recorder):
         self, rows: Sequence[Key], names: Sequence[str], **more: Any
     ) -> Iterator[dict[str, Any]]:
         """Some hundreds at a time."""
-        single = len(names) == 1
-        for start in range(0, len(rows), _SHARE):
-            share = rows[start : start + _SHARE]
-            yield {"k": [row[0] for row in share] if single else [*share], **more}
+        return ({"k": share, **more} for share in key_lists(rows, len(names)))
 
     def settle(self, connection: Connection, keys: Sequence[Key], *, stamped: bool) -> int:
         """First what was not changed, then stamp what is left."""
-        results = self.each_share(connection, self.sql.settle(), keys)
-        gone = sum(result.rowcount for result in results)
-        for _ in self.each_share(connection, self.sql.stamp(), keys):
-            pass
+        gone = self.write(connection, self.sql.settle(), keys)
+        self.write(connection, self.sql.stamp(), keys)
         return gone
 
     def move(self, connection: Connection, moves: Sequence[tuple[Key, Key]]) -> None:
@@ -112,8 +104,7 @@ class SQLiteRecorder(Recorder):
 
     def deleted(self, connection: Connection, keys: Sequence[Key]) -> None:
         """They have no transaction that wrote them any more."""
-        for _ in self.each_share(connection, self.sql.forget(), keys):
-            pass
+        self.write(connection, self.sql.forget(), keys)
 
     # Rows that are new -------------------------------------------------------------
 
@@ -155,12 +146,23 @@ class SQLiteRecorder(Recorder):
             How many rows began.
         """
         if given is not None:
-            results = self.each_share(connection, self.sql.adopt(self.sql.given()), given)
-            return sum(result.rowcount for result in results)
+            return self.write(connection, self.sql.adopt(self.sql.given()), given)
         if last is not None and self._rowid is not None:
             sql = self.sql.adopt(self.sql.later(self._rowid))
             return self.run(connection, sql, {"last": last}).rowcount
         return self.run(connection, self.sql.adopt("1")).rowcount
 
 
-__all__ = ["SQLiteRecorder"]
+def listing_keys(sql: str) -> TextClause:
+    """A statement with a list of keys in place of ``:k``."""
+    return text(sql).bindparams(bindparam("k", expanding=True))
+
+
+def key_lists(rows: Sequence[Key], width: int) -> Iterator[list[Any]]:
+    """Keys of ``width`` columns as lists for ``:k``, some hundreds in each."""
+    for start in range(0, len(rows), _SHARE):
+        share = rows[start : start + _SHARE]
+        yield [row[0] for row in share] if width == 1 else [*share]
+
+
+__all__ = ["SQLiteRecorder", "key_lists", "listing_keys"]

@@ -14,10 +14,7 @@ from sqlalchemy import (
     Insert,
     Update,
     inspect,
-    select,
-    type_coerce,
 )
-from sqlalchemy.types import NullType
 
 from sqlalchemy_temporal.capture.orm.cascades import Consequences
 from sqlalchemy_temporal.capture.orm.reading import (
@@ -25,6 +22,7 @@ from sqlalchemy_temporal.capture.orm.reading import (
     Change,
     Parameters,
     addition_of,
+    as_driven,
     change_of,
     column_of,
     rows_of,
@@ -190,9 +188,8 @@ def _pairs(
     for values in change.sets:
         new = {n: change.new_value(n, values) for n in names if n in change.assigned}
         computed = [n for n, value in new.items() if isinstance(value, ColumnElement)]
-        selected = [type_coerce(column_of(change.table, n), NullType()) for n in names]
-        selected += [type_coerce(new[n], NullType()) for n in computed]
-        statement = select(*(each.label(f"temporal_{i}") for i, each in enumerate(selected)))
+        before = [column_of(change.table, n) for n in names]
+        statement = as_driven([*before, *(new[n] for n in computed)])
         statement = statement.select_from(change.table).where(*change.criteria)
         for row in connection.execute(
             statement, dict(values), execution_options={OURS: True}
@@ -237,8 +234,7 @@ def before_delete(
 def _selected(connection: Connection, change: Change, columns: Sequence[str]) -> list[Key]:
     """Values of columns in the rows that the statement is about."""
     rows: list[Key] = []
-    selected = [type_coerce(column_of(change.table, n), NullType()) for n in columns]
-    statement = select(*(each.label(f"temporal_{i}") for i, each in enumerate(selected)))
+    statement = as_driven(column_of(change.table, n) for n in columns)
     statement = statement.select_from(change.table).where(*change.criteria)
     if connection.dialect.name == "postgresql":
         statement = statement.with_for_update(of=change.table)
@@ -379,8 +375,7 @@ def _given(connection: Connection, addition: Addition, target: tuple[str, ...]) 
     if not set(target) <= set(names):
         return None
     rows = source.subquery("temporal_source")
-    columns = [type_coerce(list(rows.c)[names.index(name)], NullType()) for name in target]
-    statement = select(*(each.label(f"temporal_{i}") for i, each in enumerate(columns)))
+    statement = as_driven(list(rows.c)[names.index(name)] for name in target)
     return [tuple(r) for r in connection.execute(statement, execution_options={OURS: True})]
 
 
