@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, MetaData, Table, event, inspect, select, text
-from sqlalchemy.exc import DBAPIError
 
 from sqlalchemy_temporal.capture import sqlite
 from sqlalchemy_temporal.capture.check import Registration, registration_of
@@ -25,11 +24,11 @@ from sqlalchemy_temporal.clock.hooks import attach, begin_really, setting_up, to
 from sqlalchemy_temporal.ddl import elements, keys
 from sqlalchemy_temporal.ddl.hashable import refuse_unhashable
 from sqlalchemy_temporal.ddl.postgresql.quoting import Quoter
+from sqlalchemy_temporal.ddl.privileges import explaining_refusal
 from sqlalchemy_temporal.ddl.reflect import reflect_table
 from sqlalchemy_temporal.ddl.spec import TableSpec, refuse_without_triggers
 from sqlalchemy_temporal.errors import (
     ConfigurationError,
-    PrivilegeError,
     SchemaDriftError,
     UnsupportedDatabaseError,
 )
@@ -364,14 +363,12 @@ def in_autocommit(connection: Connection) -> bool:
 @contextmanager
 def privileges_explained(label: str) -> Iterator[None]:
     """Turn the server's refusal for lack of rights into an error that says what to do."""
-    try:
-        yield
-    except DBAPIError as error:
-        if keys.sqlstate(error) != keys.STATE_INSUFFICIENT_PRIVILEGE:
-            raise
-        raise PrivilegeError(
-            f"versioning of {label!r} was not set up, nothing was changed: {error.orig}. "
+    with explaining_refusal(
+        lambda said: (
+            f"versioning of {label!r} was not set up, nothing was changed: {said}. "
             "It needs a role that owns the table and may create a schema in this database "
             "(GRANT CREATE ON DATABASE ... TO ...); run it once as such a role, after that "
             "any role may write to the table"
-        ) from error
+        )
+    ):
+        yield

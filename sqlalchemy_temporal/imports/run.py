@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select, text
-from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import DataError
 
 from sqlalchemy_temporal.capture.install import system_exists
-from sqlalchemy_temporal.ddl import keys
-from sqlalchemy_temporal.errors import HistoryImportError, PrivilegeError
+from sqlalchemy_temporal.ddl.privileges import explaining_refusal
+from sqlalchemy_temporal.errors import HistoryImportError
 from sqlalchemy_temporal.imports import staging
 from sqlalchemy_temporal.imports.result import ImportedTable, ImportResult
 from sqlalchemy_temporal.imports.source import Fit, Source
@@ -100,15 +100,13 @@ def _seeing_all(connection: Connection) -> Iterator[None]:
     before = connection.scalar(text("SELECT current_setting('row_security')"))
     setting = text("SELECT set_config('row_security', :value, true)")
     connection.execute(setting, {"value": "off"})
-    try:
+    with explaining_refusal(
+        lambda said: (
+            f"history was not imported: {said}. It needs a role that owns the tables, "
+            "sees all their rows, and may read what was recorded"
+        )
+    ):
         yield
-    except DBAPIError as error:
-        if keys.sqlstate(error) != keys.STATE_INSUFFICIENT_PRIVILEGE:
-            raise
-        raise PrivilegeError(
-            f"history was not imported: {error.orig}. It needs a role that owns the tables, sees "
-            "all their rows, and may read what was recorded"
-        ) from error
     connection.execute(setting, {"value": before})
 
 

@@ -7,10 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import DBAPIError
-
-from sqlalchemy_temporal.ddl import keys
-from sqlalchemy_temporal.errors import PrivilegeError
+from sqlalchemy_temporal.ddl.privileges import explaining_refusal
 
 T = TypeVar("T")
 
@@ -38,18 +35,15 @@ def _is_block(function: Callable[..., Any]) -> bool:
 def _explained(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def call(self: Any, *args: Any, **kw: Any) -> Any:
-        try:
+        with explaining_refusal(
+            lambda said: (
+                f"{function.__name__}: {said.splitlines()[0]}. Reading commits needs "
+                f"USAGE on schema {self.schema} and SELECT on its tables; tags, branches and merges "
+                "need INSERT, UPDATE and DELETE on ref, ref_log, merge and conflict in it, too; "
+                "comparing and writing tables needs the same rights on them as any program"
+            )
+        ):
             return function(self, *args, **kw)
-        except DBAPIError as error:
-            if keys.sqlstate(error) != keys.STATE_INSUFFICIENT_PRIVILEGE:
-                raise
-            said = str(error.orig).splitlines()[0]
-            raise PrivilegeError(
-                f"{function.__name__}: {said}. Reading commits needs USAGE on schema "
-                f"{self.schema} and SELECT on its tables; tags, branches and merges need INSERT, "
-                "UPDATE and DELETE on ref, ref_log, merge and conflict in it, too; comparing and "
-                "writing tables needs the same rights on them as any program"
-            ) from error
 
     return call
 

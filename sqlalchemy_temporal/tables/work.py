@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, scoped_session
 
 from sqlalchemy_temporal.capture.install import in_one_transaction
 from sqlalchemy_temporal.clock.describe import Description, current_actor, write_description
 from sqlalchemy_temporal.clock.hooks import record_commit
-from sqlalchemy_temporal.ddl import keys
-from sqlalchemy_temporal.errors import PrivilegeError
+from sqlalchemy_temporal.ddl.privileges import explaining_refusal
 
 Bind = Engine | Connection | Session | scoped_session[Any]
 """What maintenance works on; see the module."""
@@ -129,15 +127,13 @@ def record(
 
 @contextmanager
 def _privileges_explained() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        if keys.sqlstate(error) != keys.STATE_INSUFFICIENT_PRIVILEGE:
-            raise
-        raise PrivilegeError(
-            f"history was not changed: {error.orig}. It belongs to the role that set up "
+    with explaining_refusal(
+        lambda said: (
+            f"history was not changed: {said}. It belongs to the role that set up "
             "versioning; run this as that role"
-        ) from error
+        )
+    ):
+        yield
 
 
 __all__ = ["Bind", "Work", "record", "working"]

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 
 from sqlalchemy_temporal.clock.backends.interface import Question
 from sqlalchemy_temporal.clock.moment import Moment, Unknown
 from sqlalchemy_temporal.clock.seal import ENOUGH, seal_apart
 from sqlalchemy_temporal.ddl import keys
+from sqlalchemy_temporal.ddl.privileges import explaining_refusal
 from sqlalchemy_temporal.errors import (
     AmbiguousRevisionError,
     BarrierTimeoutError,
@@ -21,7 +21,6 @@ from sqlalchemy_temporal.errors import (
     FutureMomentError,
     MomentError,
     NotInstalledError,
-    PrivilegeError,
     SnapshotTooOldError,
     UnknownRevisionError,
 )
@@ -116,12 +115,10 @@ def _unknown(history: str, said: Mapping[str, Any]) -> Unknown:
 @contextmanager
 def _privileges_explained(schema: str) -> Iterator[None]:
     """Say which rights reading the past needs when the server refuses for lack of them."""
-    try:
-        yield
-    except DBAPIError as error:
-        if keys.sqlstate(error) != keys.STATE_INSUFFICIENT_PRIVILEGE:
-            raise
-        raise PrivilegeError(
-            f"this role may not read the past: {error.orig}. Grant it GRANT USAGE ON SCHEMA "
+    with explaining_refusal(
+        lambda said: (
+            f"this role may not read the past: {said}. Grant it GRANT USAGE ON SCHEMA "
             f"{schema} TO ... and GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO ..."
-        ) from error
+        )
+    ):
+        yield
