@@ -37,9 +37,9 @@ def _explained(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(self: Any, *args: Any, **kw: Any) -> Any:
         with explaining_refusal(
             lambda said: (
-                f"{function.__name__}: {said.splitlines()[0]}. Reading commits needs "
-                f"USAGE on schema {self.schema} and SELECT on its tables; tags, branches and merges "
-                "need INSERT, UPDATE and DELETE on ref, ref_log, merge and conflict in it, too; "
+                f"{function.__name__}: {said.splitlines()[0]}. Reading commits needs USAGE on "
+                f"schema {self.schema} and SELECT on its tables; tags, branches and merges need "
+                "INSERT, UPDATE and DELETE on ref, ref_log, merge and conflict in it, too; "
                 "comparing and writing tables needs the same rights on them as any program"
             )
         ):
