@@ -70,10 +70,7 @@ class SessionSql:
         return f"({self.quote.names(names, f'{row}.')}) IN (SELECT * FROM unnest({arrays}))"
 
     def _same_key(self, left: str, right: str) -> str:
-        return " AND ".join(
-            f"{left}.{self.quote.name(name)} = {right}.{self.quote.name(name)}"
-            for name in self.spec.key
-        )
+        return self.quote.equal(self.spec.key, f"{left}.", f"{right}.")
 
     def _unchanged(self) -> str:
         """Whether what is recorded is still the same, byte by byte."""

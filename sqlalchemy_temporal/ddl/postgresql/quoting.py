@@ -64,6 +64,10 @@ class Quoter:
         """A comma-separated list of quoted names, each with ``prefix`` before it."""
         return ", ".join(prefix + self.name(name) for name in names)
 
+    def equal(self, names: Iterable[str], left: str, right: str) -> str:
+        """The condition that columns are the same after one prefix as after another."""
+        return " AND ".join(f"{left}{self.name(n)} = {right}{self.name(n)}" for n in names)
+
     def literal(self, value: str) -> str:
         """A string literal; a percent sign is doubled where the driver needs it."""
         processor = _STRING.literal_processor(self.dialect)  # type: ignore[no-untyped-call]

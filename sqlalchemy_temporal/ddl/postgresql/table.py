@@ -396,10 +396,7 @@ END""",
     PERFORM {path} temporal_path, true);"""
 
     def _same_key(self, other: str, row: str) -> str:
-        return " AND ".join(
-            f"{other}.{self.quote.name(name)} = {row}.{self.quote.name(name)}"
-            for name in self.spec.key
-        )
+        return self.quote.equal(self.spec.key, f"{other}.", f"{row}.")
 
     def _capture_update_function(self) -> str:
         # Rows the statement wrote without changing them: their version goes on.

@@ -39,18 +39,7 @@ class SqliteSessionSql:
         return f"{columns if len(names) == 1 else f'({columns})'} IN {parameter('k')}"
 
     def _same(self, left: str, right: str) -> str:
-        return " AND ".join(
-            f"{left}.{self.quote.name(name)} = {right}.{self.quote.name(name)}"
-            for name in self.spec.key
-        )
-
-    def _differs(self, left: str, right: str) -> str:
-        q = self.quote
-        return " OR ".join(
-            f"{left}.{q.name(name)} IS NOT {right}.{q.name(name)} COLLATE BINARY "
-            f"OR typeof({left}.{q.name(name)}) <> typeof({right}.{q.name(name)})"
-            for name in self.spec.column_names
-        )
+        return self.quote.equal(self.spec.key, f"{left}.", f"{right}.")
 
     @property
     def _tx(self) -> str:
@@ -120,7 +109,7 @@ class SqliteSessionSql:
             f"AND {END_COLUMN} = {self._tx} AND {OPERATION_COLUMN} = 'UPDATE' AND EXISTS ("
             f"SELECT 1 FROM {table.live} AS l JOIN {table.current} AS c ON {self._same('c', 'l')} "
             f"WHERE {self._same('l', history)} AND c.{TX_COLUMN} = {history}.{TX_COLUMN} "
-            f"AND NOT ({self._differs('l', history)}))"
+            f"AND NOT ({table.differs(self.spec.column_names, 'l', history)}))"
         )
 
     def stamp(self) -> str:

@@ -250,17 +250,14 @@ class SqliteTableSql:
         return f"c.{TX_COLUMN}, p.tx_id, {began}, p.started_at"
 
     def _same(self, left: str, right: str, names: Iterable[str] | None = None) -> str:
-        return " AND ".join(
-            f"{left}{self.quote.name(name)} = {right}{self.quote.name(name)}"
-            for name in (self.spec.key if names is None else names)
-        )
+        return self.quote.equal(self.spec.key if names is None else names, left, right)
 
-    def _differs(self, names: Iterable[str]) -> str:
+    def differs(self, names: Iterable[str], left: str = "OLD", right: str = "NEW") -> str:
         """Whether a column changed, by type and by bytes: not by the column's collation."""
         q = self.quote
         return " OR ".join(
-            f"OLD.{q.name(name)} IS NOT NEW.{q.name(name)} COLLATE BINARY "
-            f"OR typeof(OLD.{q.name(name)}) <> typeof(NEW.{q.name(name)})"
+            f"{left}.{q.name(name)} IS NOT {right}.{q.name(name)} COLLATE BINARY "
+            f"OR typeof({left}.{q.name(name)}) <> typeof({right}.{q.name(name)})"
             for name in names
         )
 
@@ -355,8 +352,8 @@ class SqliteTableSql:
         unique = list(
             dict.fromkeys((*spec.key, *(name for each in spec.uniques for name, _ in each)))
         )
-        moved = self._differs(spec.key)
-        taken = self._differs(unique)
+        moved = self.differs(spec.key)
+        taken = self.differs(unique)
         stamp = (
             f"UPDATE {self.current} SET {TX_COLUMN} = {system.tx} WHERE {self._same('', 'OLD.')}"
         )
@@ -383,7 +380,7 @@ class SqliteTableSql:
                 ),
             ),
             "update": (
-                f"BEFORE UPDATE ON {live} WHEN {self._differs(stored)}",
+                f"BEFORE UPDATE ON {live} WHEN {self.differs(stored)}",
                 (
                     self._in_step(),
                     system.start,
