@@ -1,4 +1,4 @@
-"""Processes that write single-row transactions at the same time.
+"""Processes that update a row a transaction, all at the same time, while something else goes on.
 
 Processes, because threads of one Python would wait for each other rather than for the
 server.
@@ -17,18 +17,13 @@ from multiprocessing.connection import Connection as Pipe
 from sqlalchemy import URL
 
 from benchmarks.bench import connect
-from benchmarks.drivers import PsycopgDriver
-
-_SPAN = 10_000_000
-"""Each client has a span of keys of its own, so that none waits for another's row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What every client is to do: statements of one kind on a table, for some seconds."""
+    """What every client is to do: updates of a table, for some seconds."""
 
     table: str
-    kind: str
     seconds: float
 
 
@@ -43,15 +38,10 @@ class Clients:
         for pipe in self._pipes:
             pipe.send(order)
 
-    def finish(self) -> float:
-        """Wait for all; return how many transactions a second they made together."""
-        results: list[tuple[int, float]] = [pipe.recv() for pipe in self._pipes]
-        return sum(count / elapsed for count, elapsed in results)
-
-    def run(self, order: Order) -> float:
-        """Let all begin, and wait for them."""
-        self.start(order)
-        return self.finish()
+    def finish(self) -> None:
+        """Wait for all."""
+        for pipe in self._pipes:
+            pipe.recv()
 
 
 @contextmanager
@@ -61,7 +51,8 @@ def clients(url: URL, count: int, rows: int) -> Iterator[Clients]:
     Parameters:
         url: The database.
         count: How many processes.
-        rows: How many rows the tables have; updates go to these.
+        rows: How many rows the tables have. Each process updates a share of its own, so that
+            none waits for another's row.
     """
     context = multiprocessing.get_context("spawn")
     processes, pipes = [], []
@@ -90,8 +81,6 @@ def _serve(pipe: Pipe, address: str, number: int, count: int, rows: int) -> None
     from sqlalchemy import make_url
 
     chance = random.Random(number)
-    next_key = (number + 1) * _SPAN
-    inserted: dict[str, list[int]] = {}
     share = range(1 + number, rows + 1, count)
     with connect(make_url(address)) as connection:
         pipe.send("ready")
@@ -100,20 +89,12 @@ def _serve(pipe: Pipe, address: str, number: int, count: int, rows: int) -> None
                 order: Order = pipe.recv()
             except (EOFError, KeyboardInterrupt):
                 return
-            driver = PsycopgDriver(connection, order.table)
-            own = inserted.setdefault(order.table, [])
-            done = 0
+            update = f"UPDATE {order.table} SET quantity = %s, note = %s WHERE id = %s"
             start = time.perf_counter()
             while time.perf_counter() - start < order.seconds:
-                if order.kind == "INSERT":
-                    next_key += 1
-                    driver.insert(next_key)
-                    own.append(next_key)
-                elif order.kind == "UPDATE":
-                    driver.update(chance.choice(share), chance.randrange(1_000_000))
-                elif own:
-                    driver.delete(own.pop())
-                else:
-                    break
-                done += 1
-            pipe.send((done, time.perf_counter() - start))
+                value = chance.randrange(1_000_000)
+                note = f"A remark of some forty characters, {value}"
+                connection.execute("BEGIN", prepare=True)
+                connection.execute(update, (value, note, chance.choice(share)), prepare=True)
+                connection.execute("COMMIT", prepare=True)
+            pipe.send("done")

@@ -1,6 +1,6 @@
-"""The tables that are measured: unversioned, versioned, and versioned by hand.
+"""The tables that the sections about this library alone measure: unversioned and versioned.
 
-All have the same nine columns, about 110 bytes a row. An ordinary table has a foreign key and
+Both have the same nine columns, about 110 bytes a row. An ordinary table has a foreign key and
 two indexes besides its primary key. A bare one has its primary key only, which is the hardest
 case for a ratio: every index of an application's own makes the unversioned side slower.
 """
@@ -31,9 +31,7 @@ from sqlalchemy_temporal.model.declare import versioned_table
 
 PLAIN = "item_plain"
 VERSIONED = "item_versioned"
-HAND = "item_hand"
 HISTORY = "temporal_versioning.item_versioned_history"
-HAND_HISTORY = "item_hand_history"
 GROUPS = "item_group"
 COLUMNS = (
     "id",
@@ -88,15 +86,12 @@ def insert_generated(table: str, first: int, last: int) -> str:
 
 
 @contextmanager
-def items(
-    engine: Engine, *, bare: bool = False, by_hand: bool = False
-) -> Iterator[dict[str, Table]]:
+def items(engine: Engine, *, bare: bool = False) -> Iterator[dict[str, Table]]:
     """Make the tables, empty, and drop them afterwards.
 
     Parameters:
         engine: Where to make them.
         bare: Without foreign key and indexes.
-        by_hand: Also those whose history is written by hand.
     """
     metadata = MetaData()
     Table(GROUPS, metadata, Column("id", Integer, primary_key=True, autoincrement=False))
@@ -108,31 +103,16 @@ def items(
     try:
         with engine.begin() as connection:
             connection.exec_driver_sql(f"INSERT INTO {GROUPS} SELECT generate_series(0, 99)")
-            if by_hand:
-                connection.exec_driver_sql(
-                    f"CREATE TABLE {HAND} (LIKE {VERSIONED} INCLUDING INDEXES)"
-                )
-                connection.exec_driver_sql(
-                    f"CREATE TABLE {HAND_HISTORY} "
-                    f"(LIKE {HISTORY} INCLUDING INDEXES INCLUDING IDENTITY)"
-                )
-                if not bare:
-                    connection.exec_driver_sql(
-                        f"ALTER TABLE {HAND} ADD FOREIGN KEY (group_id) REFERENCES {GROUPS}"
-                    )
         yield tables
     finally:
-        with engine.begin() as connection:
-            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {HAND}, {HAND_HISTORY}")
         metadata.drop_all(engine)
 
 
-def empty(connection: psycopg.Connection[Any], *, by_hand: bool = False) -> None:
-    """Empty the tables and their histories, unrecorded, as if they were new."""
+def empty(connection: psycopg.Connection[Any]) -> None:
+    """Empty the tables and the history, unrecorded, as if they were new."""
     with connection.transaction():
         connection.execute(f"ALTER TABLE {VERSIONED} DISABLE TRIGGER {_TRUNCATE_TRIGGER}")
-        more = f", {HAND}, {HAND_HISTORY}" if by_hand else ""
-        connection.execute(f"TRUNCATE {PLAIN}, {VERSIONED}, {HISTORY}{more}")
+        connection.execute(f"TRUNCATE {PLAIN}, {VERSIONED}, {HISTORY}")
         connection.execute(f"ALTER TABLE {VERSIONED} ENABLE ALWAYS TRIGGER {_TRUNCATE_TRIGGER}")
 
 

@@ -52,7 +52,7 @@ def _among_writers(bench: Bench, engine: Engine) -> Iterator[Figure]:
     with clients(bench.url, sizes.barrier_writers, sizes.rows) as writers:
         batch = max(1, sizes.barrier_questions // 10)
         while len(took) < sizes.barrier_questions:
-            writers.start(Order(VERSIONED, "UPDATE", max(0.2, sizes.client_seconds / 4)))
+            writers.start(Order(VERSIONED, max(0.2, sizes.client_seconds / 4)))
             took += _ask(engine, batch)
             writers.finish()
     label = f"HEAD, {sizes.barrier_writers} clients writing without pause"
