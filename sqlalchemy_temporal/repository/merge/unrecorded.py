@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import or_, select
 
 from sqlalchemy_temporal.clock.commits import all_nodes
-from sqlalchemy_temporal.clock.moment import Moment
 from sqlalchemy_temporal.errors import UnrecordedMomentError
-from sqlalchemy_temporal.reading.refusal import check_known
 from sqlalchemy_temporal.repository.catalog import load_tables
 from sqlalchemy_temporal.repository.comparing import compare
 from sqlalchemy_temporal.repository.dag import Range
@@ -58,15 +56,15 @@ def mergeable(
             last commit or the present is not recorded.
     """
     bases = [("base", question.moment_at(point)) for point in points]
-    theirs = question.theirs
+    last = ("commit to be merged", question.theirs)
     found, unknown, reasons = [], {}, {}
     for table in tables:
-        error = unrecorded(table, [*bases, ("commit to be merged", theirs)])
+        error = unrecorded(table, [*bases, last])
         if error is None:
             found.append(table)
         else:
             reasons[table.name] = error
-            if table.disabled_tx_id is None and not _is_known(table, theirs):
+            if table.disabled_tx_id is None and unrecorded(table, [last]):
                 unknown[table.name] = str(error)
     if reasons:
         changed = _changed(question, [each for each in tables if each.name in reasons])
@@ -74,14 +72,6 @@ def mergeable(
             if table.name in changed and not _same_now(question, table):
                 raise _refusal(reasons[table.name], table, tables)
     return Mergeable(found, unknown)
-
-
-def _is_known(table: VersionedTable, moment: Moment) -> bool:
-    try:
-        check_known(table.live, moment)
-    except UnrecordedMomentError:
-        return False
-    return True
 
 
 def _changed(question: Question, tables: Sequence[VersionedTable]) -> set[str]:
