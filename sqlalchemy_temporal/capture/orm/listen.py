@@ -109,7 +109,7 @@ def _after_cursor(
     connection: Connection, cursor: Any, _statement: str, _values: Any, context: Any, _many: bool
 ) -> None:
     """Add up how many rows were inserted: afterwards the cursor may be closed."""
-    if context is None or context.execution_options.get(OURS):
+    if context is None or not context.isinsert or context.execution_options.get(OURS):
         return
     state = state_of(connection)
     if state.work is not None and state.rowcount is not None:
